@@ -1,0 +1,15 @@
+"""The commands of ``mrisr``, a file each: ``add_arguments(parser)`` and ``run(options)``.
+
+Nothing slow is imported before a command runs, so that ``mrisr --help`` answers at once.
+"""
+
+from . import degrade, demo, evaluate, models, train, upscale
+
+COMMANDS = {
+    "upscale": upscale,
+    "degrade": degrade,
+    "evaluate": evaluate,
+    "models": models,
+    "train": train,
+    "demo": demo,
+}

@@ -1,0 +1,85 @@
+"""simulate how a scanner would have seen a volume at a lower resolution
+
+Blur, sample, add noise (y = D H x + n); axes whose factor is 1 are left alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("input", metavar="HR", type=Path, help="the volume to degrade")
+    parser.add_argument("output", metavar="LR", type=Path, help="the volume to write")
+    parser.add_argument(
+        "--scale", nargs="+", type=float, required=True, metavar="S", help="one factor, or three for i j k"
+    )
+    parser.add_argument(
+        "--blur",
+        choices=("fixed", "thickness", "none"),
+        default="fixed",
+        help="Gaussian of --sigma, Gaussian as wide as the LR voxel, or none",
+    )
+    parser.add_argument("--sigma", type=float, default=1.0, help="of the fixed blur, in HR voxels (default: 1)")
+    parser.add_argument(
+        "--radius", type=int, help="HR voxels that the kernel reaches (1: three taps; default: 4 sigma)"
+    )
+    parser.add_argument(
+        "--kspace",
+        nargs=3,
+        type=float,
+        default=(1.0, 1.0, 1.0),
+        metavar="SHARE",
+        help="share of k-space kept along i j k",
+    )
+    parser.add_argument("--noise", choices=("none", "gaussian", "rician"), default="none")
+    parser.add_argument("--noise-level", type=float, default=0.0, help="standard deviation as a share of the range")
+    parser.add_argument("--seed", type=int, default=0, help="of the noise")
+    parser.add_argument(
+        "--sampling", choices=("cells", "corners"), default="cells", help="corners: as the papers decimate"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace LR if it is there")
+
+
+def run(options: argparse.Namespace) -> None:
+    import sys
+
+    import numpy as np
+
+    from ..acquisition import Acquisition
+    from ..errors import RequestError
+    from ..files import check_output, read_volume, write_volume
+    from ..intensity import to_type
+    from ..upscaling import provenance
+    from ..volume import Volume, check_image
+
+    if len(options.scale) not in (1, 3):
+        raise RequestError(f"{len(options.scale)} factors are given: give one, or three for the axes i, j, k")
+    factors = tuple(options.scale * 3 if len(options.scale) == 1 else options.scale)
+    acquisition = Acquisition(
+        factors,
+        options.blur,
+        options.sigma,
+        options.radius,
+        tuple(options.kspace),
+        options.noise,
+        options.noise_level,
+        options.sampling,
+    )
+    high = read_volume(options.input)
+    check_image(high)
+    grid = acquisition.grid(high.grid)
+    check_output(options.output, grid, high.array.dtype, options.overwrite)
+    low = acquisition.apply(high.array.astype(np.float32), np.random.default_rng(options.seed))
+    made = {key: list(v) if isinstance(v, tuple) else v for key, v in acquisition.describe().items()}
+    write_volume(Volume(to_type(low, high.array.dtype), grid, provenance(made)), options.output, options.overwrite)
+    if options.sampling == "cells" and any(
+        n != m * f for n, m, f in zip(high.grid.size, grid.size, factors, strict=True)
+    ):
+        spacing = " ".join(f"{d:g}" for d in high.grid.spacing)
+        print(
+            f"{high.grid.size} voxels are no multiple of the factors: the result has {grid.size}; "
+            f"--spacing {spacing} brings it back to this grid",
+            file=sys.stderr,
+        )

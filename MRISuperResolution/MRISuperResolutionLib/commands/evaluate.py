@@ -1,0 +1,31 @@
+"""compare a result with the truth: PSNR, SSIM, NRMSE, geometry
+
+Both must lie on the same grid; intensities are compared over the range of the truth.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("result", metavar="SR", type=Path)
+    parser.add_argument("truth", metavar="HR", type=Path)
+    parser.add_argument("--mask", type=Path, metavar="M", help="compare where this volume is not zero")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(options: argparse.Namespace) -> None:
+    import json
+
+    from ..files import read_volume
+    from ..metrics import evaluate
+
+    mask = read_volume(options.mask) if options.mask else None
+    figures = evaluate(read_volume(options.result), read_volume(options.truth), mask)
+    if options.json:
+        print(json.dumps(figures))
+    else:
+        for name, value in figures.items():
+            print(f"{name:<18} {value:.6g}" if isinstance(value, float) else f"{name:<18} {value}")

@@ -1,0 +1,108 @@
+"""bring a volume to a higher resolution
+
+The result covers exactly the box of the input, in the input's units and scalar type.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..upscaling import Computing
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "input", metavar="IN", type=Path, help="a volume (.nii, .nii.gz, .nrrd, .mha) or a DICOM folder"
+    )
+    parser.add_argument("output", metavar="OUT", type=Path, help="the volume to write")
+    parser.add_argument("--model", required=True, help="spline, a name from `mrisr models`, or a .safetensors file")
+    parser.add_argument(
+        "--scale",
+        nargs="+",
+        type=float,
+        metavar="S",
+        help="one factor, or three for the axes i j k (default: 2)",
+    )
+    parser.add_argument(
+        "--spacing", nargs=3, type=float, metavar=("X", "Y", "Z"), help="mm along i j k, instead of a scale"
+    )
+    parser.add_argument(
+        "--plane", choices=("axial", "coronal", "sagittal"), help="for 2D models; default: the thick slices'"
+    )
+    parser.add_argument(
+        "--reference",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="REF",
+        help="other contrasts of the same head",
+    )
+    parser.add_argument("--register", action="store_true", help="align the references to the input first")
+    add_computing_arguments(parser)
+    parser.add_argument("--progress", choices=("auto", "bar", "json", "none"), default="auto")
+    parser.add_argument("--overwrite", action="store_true", help="replace OUT if it is there")
+
+
+def add_computing_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    parser.add_argument("--precision", choices=("auto", "float32", "bfloat16", "float16"), default="auto")
+    parser.add_argument(
+        "--max-memory",
+        type=float,
+        metavar="GIB",
+        help="memory that the process may take (default: half of what is free)",
+    )
+
+
+def computing(options: argparse.Namespace) -> Computing:
+    """What ``add_computing_arguments`` took; RequestError for a memory limit that is not positive."""
+    from ..errors import RequestError
+    from ..upscaling import Computing
+
+    if options.max_memory is not None and not options.max_memory > 0:
+        raise RequestError(f"--max-memory must be positive, not {options.max_memory:g}: give GiB")
+    return Computing(options.device, options.precision, options.max_memory)
+
+
+def run(options: argparse.Namespace) -> None:
+    from ..errors import RequestError
+    from ..files import check_output, read_volume, write_volume
+    from ..progress import make_progress
+    from ..request import plan
+    from ..upscaling import upscale
+    from ..weights import SPLINE, find_card
+
+    if options.register and not options.reference:
+        raise RequestError("--register aligns references, but none is given: add --reference")
+    how = computing(options)
+    card = None if options.model == SPLINE else find_card(options.model)
+    volume = read_volume(options.input)
+    target = plan(volume.grid, card, options.scale, options.spacing, options.plane, len(options.reference)).target
+    check_output(options.output, target, volume.array.dtype, options.overwrite)
+    progress = make_progress(options.progress)
+    result = upscale(
+        volume,
+        options.model,
+        scale=options.scale,
+        spacing=options.spacing,
+        plane=options.plane,
+        references=[read_volume(path) for path in options.reference],
+        register=options.register,
+        computing=how,
+        progress=progress,
+    )
+    del volume
+    progress.report(0.97, "writing")
+    write_volume(result, options.output, options.overwrite)
+    progress.report(1.0, "done")
+    progress.done(
+        {
+            "output": str(options.output),
+            "size": result.grid.size,
+            "spacing_mm": result.grid.spacing,
+            "provenance": dict(result.header),
+        }
+    )

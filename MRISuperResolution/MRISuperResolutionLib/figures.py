@@ -1,0 +1,75 @@
+"""Pictures that show a result beside the truth, the input and spline interpolation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .errors import RequestError
+
+DIFFERENCE_SHARE = 0.15
+"""Share of the intensity range at which the colours of a difference map end."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One case of a figure: volumes [i, j, k] on the grid of the truth (``source``: LR voxels repeated), the
+    slice to show (index axis and number) and the edge lengths of a voxel in mm."""
+
+    title: str
+    truth: np.ndarray
+    source: np.ndarray
+    spline: np.ndarray
+    result: np.ndarray
+    axis: int
+    number: int
+    spacing: Sequence[float]
+
+
+def compare(rows: Sequence[Row], path: Path) -> None:
+    """Write a PNG: truth, input, spline, result and the differences of the last two from the truth, a row each.
+
+    Raises RequestError without matplotlib.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as missing:
+        raise RequestError("figures need matplotlib: pip install 'MRISuperResolution[evaluate]'") from missing
+
+    figure = Figure(figsize=(15, 3.1 * len(rows)), layout="constrained", facecolor="black")
+    axes = figure.subplots(len(rows), 6, squeeze=False)
+    for line, row in zip(axes, rows, strict=True):
+        low, high = (float(x) for x in np.percentile(row.truth, (0.5, 99.8)))
+        pictures = {name: _picture(row, name) for name in ("truth", "source", "spline", "result")}
+        titles = ["truth", f"input, {row.title}", "spline", "result"]
+        for axis, picture, title in zip(line, pictures.values(), titles, strict=False):
+            _show(axis, picture, title, row, cmap="gray", vmin=low, vmax=high)
+        reach = DIFFERENCE_SHARE * (high - low)
+        for axis, name in zip(line[4:], ("spline", "result"), strict=True):
+            difference = pictures[name] - pictures["truth"]
+            title = f"{name} - truth, ±{DIFFERENCE_SHARE:.0%}"
+            _show(axis, difference, title, row, cmap="RdBu_r", vmin=-reach, vmax=reach)
+    figure.savefig(path, dpi=100)
+
+
+def _picture(row: Row, name: str) -> np.ndarray:
+    """The slice as rows from top to bottom: the later of its two index axes points up."""
+    return np.take(getattr(row, name), row.number, axis=row.axis).T[::-1].astype(float)
+
+
+def _show(axis: object, picture: np.ndarray, title: str, row: Row, **colours: object) -> None:
+    across, up = (row.spacing[a] for a in range(3) if a != row.axis)
+    axis.imshow(picture, aspect=up / across, interpolation="nearest", **colours)  # type: ignore[attr-defined]
+    axis.set_title(title, color="white", fontsize=10)  # type: ignore[attr-defined]
+    axis.set_axis_off()  # type: ignore[attr-defined]
+
+
+def repeated(low: np.ndarray, size: Sequence[int]) -> np.ndarray:
+    """LR voxels [i, j, k] shown on the finer grid of ``size`` over the same box: each where its cell is."""
+    for axis, n in enumerate(size):
+        cells = (np.arange(n) + 0.5) * low.shape[axis] / n
+        low = np.take(low, cells.astype(int), axis=axis)
+    return low

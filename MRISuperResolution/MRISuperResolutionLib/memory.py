@@ -1,0 +1,57 @@
+"""How much memory this process has and how much the machine has left, in bytes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+GIB = 2**30
+
+
+def process_memory() -> int:
+    """Resident memory of this process now; where the system does not tell, a typical size with torch loaded."""
+    statm = Path("/proc/self/statm")
+    if statm.exists():
+        return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return GIB // 2
+
+
+def available_memory() -> int:
+    """Memory that can be had without swapping (Linux); elsewhere the physical memory's half."""
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        for line in meminfo.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    if sys.platform == "win32":
+        return _windows_available()
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+
+
+def _windows_available() -> int:
+    import ctypes
+
+    class MemoryStatus(ctypes.Structure):
+        _fields_ = [("length", ctypes.c_ulong), ("load", ctypes.c_ulong)] + [
+            (name, ctypes.c_ulonglong)
+            for name in (
+                "total",
+                "available",
+                "page_total",
+                "page_available",
+                "virtual_total",
+                "virtual_available",
+                "x",
+            )
+        ]
+
+    status = MemoryStatus()
+    status.length = ctypes.sizeof(status)
+    ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))  # type: ignore[attr-defined]
+    return int(status.available)
+
+
+def memory_limit(gib: float | None) -> int:
+    """Bytes that the process may take: ``gib``, or by default what it has and half of what is left."""
+    return int(gib * GIB) if gib is not None else process_memory() + available_memory() // 2

@@ -1,0 +1,62 @@
+"""What the engine, the weights and the trainer need to know of a network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class Network(nn.Module):
+    """A convolutional network that takes (batch, 1 + references, *space) to (batch, 1, *space * factor).
+
+    Values are normalised intensities (about 0 to 1). All convolutions keep the size by zero padding.
+
+    dimensions        2 or 3 spatial axes
+    factor            output voxels per input voxel along each of them (1: works on the target grid)
+    references        further input channels: other contrasts of the subject on the target grid
+    receptive_radius  input voxels to each side that an output voxel can depend on
+    width             most feature maps alive per input voxel during inference, for the memory forecast
+    """
+
+    dimensions: int
+    factor: int = 1
+    references: int = 0
+    receptive_radius: int
+    width: int
+
+    @property
+    def architecture(self) -> dict[str, Any]:
+        """Name and size parameters, from which ``networks.build`` makes this network again."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        raise NotImplementedError
+
+
+def convolution(dimensions: int, inputs: int, outputs: int, kernel: int = 3) -> nn.Module:
+    """A convolution that keeps the size (odd kernel, zero padding)."""
+    kind = {2: nn.Conv2d, 3: nn.Conv3d}[dimensions]
+    return kind(inputs, outputs, kernel, padding=kernel // 2)
+
+
+def channels_last(thing: Any) -> Any:
+    """A network's parameters, or a batch of volumes, with the channels innermost in memory: 3D convolutions
+    are faster so. Batches of slices are left alone."""
+    dimensions = thing.dimensions if isinstance(thing, Network) else thing.dim() - 2
+    return thing.to(memory_format=torch.channels_last_3d) if dimensions == 3 else thing
+
+
+def initialise(network: nn.Module, scheme: str) -> None:
+    """Random weights, zero biases: "he" (MSRA, Pham et al. section 3.4) or "xavier" (Du & He, section 4.2)."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Conv3d):
+            if scheme == "he":
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            elif scheme == "xavier":
+                nn.init.xavier_uniform_(module.weight)
+            else:
+                raise ValueError(f"unknown initialisation {scheme!r}")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

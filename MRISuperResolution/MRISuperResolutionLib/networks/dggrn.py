@@ -1,0 +1,125 @@
+"""DGGRN, guided by the gradient of the slice, and ResNet, the same without guidance (Du & He 2019)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from .base import Network, convolution, initialise
+
+
+def gradient_map(y: Tensor) -> Tensor:
+    """sigmoid(|Sobel(y)|) of slices (batch, 1, height, width), zero-padded: in [0.5, 1) (Du & He, Eq. 6)."""
+    smooth, difference = y.new_tensor([1.0, 2.0, 1.0]), y.new_tensor([-1.0, 0.0, 1.0])
+    across = torch.outer(smooth, difference)
+    kernels = torch.stack([across, across.T])[:, None]
+    gradient = functional.conv2d(y, kernels, padding=1)
+    return torch.sigmoid(torch.linalg.vector_norm(gradient, dim=1, keepdim=True))
+
+
+class GradientModel(nn.Module):
+    """Densely connected convolutions from the gradient map to guidance maps in [0, 1] (Du & He, Eq. 7).
+
+    Each of the ``layers`` convolutions sees the map and all earlier outputs; ReLU, sigmoid after the last.
+    (batch, 1, height, width) -> (batch, filters, height, width).
+    """
+
+    def __init__(self, filters: int, layers: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(convolution(2, 1 + filters * n, filters) for n in range(layers))
+
+    def forward(self, gradient: Tensor) -> Tensor:
+        seen = gradient
+        for layer in self.layers[:-1]:
+            seen = torch.cat([seen, torch.relu(layer(seen))], dim=1)
+        return torch.sigmoid(self.layers[-1](seen))
+
+
+class Block(nn.Module):
+    """x + conv(ReLU(conv(x))) * guidance (Du & He, Fig. 2b)."""
+
+    def __init__(self, filters: int) -> None:
+        super().__init__()
+        self.first, self.second = convolution(2, filters, filters), convolution(2, filters, filters)
+
+    def forward(self, x: Tensor, guidance: Tensor | None) -> Tensor:
+        change: Tensor = self.second(torch.relu(self.first(x)))
+        return x + (change if guidance is None else change * guidance)
+
+
+class ResNet(Network):
+    """The SR subnet: 3 x 3 head, residual blocks, sub-pixel convolution, 3 x 3 convolution to one channel.
+
+    Input: LR slices (batch, 1, height, width), normalised; output (batch, 1, height * factor, width *
+    factor) on the grid that holds ``factor`` x ``factor`` cells in each LR cell. Alone it is the baseline
+    of Du & He, section 5.1; DGGRN hands it the guidance.
+    """
+
+    dimensions = 2
+
+    def __init__(self, factor: int = 2, filters: int = 64, blocks: int = 8) -> None:
+        super().__init__()
+        self.factor, self.filters = factor, filters
+        self.head = convolution(2, 1, filters)
+        self.blocks = nn.ModuleList(Block(filters) for _ in range(blocks))
+        self.expand = convolution(2, filters, filters * factor**2)
+        self.tail = convolution(2, filters, 1)
+        # head, two a block, expand, and less than one LR voxel for the tail on the fine grid
+        self.receptive_radius = 2 * blocks + 3
+        # expanded maps before and after the shuffle
+        self.width = 2 * filters * factor**2
+        initialise(self, "xavier")
+
+    @property
+    def architecture(self) -> dict[str, Any]:
+        return {
+            "name": type(self).__name__,
+            "factor": self.factor,
+            "filters": self.filters,
+            "blocks": len(self.blocks),
+        }
+
+    def reconstruct(self, y: Tensor, guidance: Tensor | None) -> Tensor:
+        """LR slices and guidance maps (batch, filters, height, width; None: all ones) -> HR slices."""
+        x = self.head(y)
+        for block in self.blocks:
+            x = block(x, guidance)
+        fine = functional.pixel_shuffle(self.expand(x), self.factor)
+        # the intensities themselves come out of this layer: eight bits of bfloat16 would show
+        with torch.autocast(fine.device.type, enabled=False):
+            result: Tensor = self.tail(fine.float())
+        return result
+
+    def forward(self, y: Tensor) -> Tensor:
+        return self.reconstruct(y, None)
+
+
+class DGGRN(ResNet):
+    """ResNet whose every block is multiplied by the guidance maps of the gradient subnet (Du & He, Fig. 3).
+
+    The paper does not say which layer a guidance map multiplies nor whether blocks share it: here each
+    block's second convolution, and the same maps in every block.
+    """
+
+    def __init__(self, factor: int = 2, filters: int = 64, blocks: int = 8, gradient_layers: int = 4) -> None:
+        super().__init__(factor, filters, blocks)
+        self.gradient_model = GradientModel(filters, gradient_layers)
+        # the longest way: Sobel, the gradient subnet, then all blocks but the first, expand and tail
+        self.receptive_radius = max(self.receptive_radius, 1 + gradient_layers + 2 * (blocks - 1) + 2)
+        self.width += filters
+        initialise(self.gradient_model, "xavier")
+
+    @property
+    def architecture(self) -> dict[str, Any]:
+        return {**super().architecture, "gradient_layers": len(self.gradient_model.layers)}
+
+    def guidance(self, y: Tensor) -> Tensor:
+        """Guidance maps (batch, filters, height, width) in [0, 1] of LR slices (batch, 1, height, width)."""
+        maps: Tensor = self.gradient_model(gradient_map(y))
+        return maps
+
+    def forward(self, y: Tensor) -> Tensor:
+        return self.reconstruct(y, self.guidance(y))

@@ -1,0 +1,52 @@
+"""ReCNN: residual 3D (or 2D) network on the target grid (Pham et al. 2017, sections 2.2, 3 and 5)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .base import Network, convolution, initialise
+
+
+class ReCNN(Network):
+    """Adds the missing detail to the spline-interpolated volume (Pham et al., Eqs. 5 and 6).
+
+    Input: (batch, 1 + references, *space): the LR volume brought to the target grid by cubic spline, then
+    the references on that grid. ``layers`` convolutions of ``filters`` filters with ReLU after each but the
+    last; its output is added to the first channel. 10 layers of 64: 888,769 parameters; 20: 1,995,329.
+    The receptive field is 2 layers + 1 voxels wide for 3 x 3 x 3 kernels.
+    """
+
+    def __init__(
+        self, layers: int = 10, filters: int = 64, kernel: int = 3, references: int = 0, dimensions: int = 3
+    ) -> None:
+        super().__init__()
+        self.layers, self.filters, self.kernel = layers, filters, kernel
+        self.references, self.dimensions = references, dimensions
+        self.receptive_radius = layers * (kernel // 2)
+        self.width = 2 * filters
+        channels = [1 + references] + [filters] * (layers - 1)
+        body: list[nn.Module] = []
+        for inputs in channels[:-1]:
+            body += [convolution(dimensions, inputs, filters, kernel), nn.ReLU(inplace=True)]
+        body.append(convolution(dimensions, channels[-1], 1, kernel))
+        self.body = nn.Sequential(*body)
+        initialise(self, "he")
+
+    @property
+    def architecture(self) -> dict[str, Any]:
+        return {
+            "name": "ReCNN",
+            "layers": self.layers,
+            "filters": self.filters,
+            "kernel": self.kernel,
+            "references": self.references,
+            "dimensions": self.dimensions,
+        }
+
+    def forward(self, x: Tensor) -> Tensor:
+        # the sum stays in the input's precision: only the residual may be rounded
+        residual: Tensor = self.body(x)
+        return x[:, :1] + residual.to(torch.promote_types(residual.dtype, x.dtype))

@@ -1,0 +1,126 @@
+"""Linear operators along one axis, as small dense matrices: B-spline resampling, blur, band limit.
+
+Every step from one grid to another here is separable, so it is three matrix products: exact, fast on any
+processor, the same numbers in numpy and in torch, and its transpose is at hand. All of them treat a voxel
+as a cell: output sample m of n_out over n_in lies at input coordinate (m + 1/2) n_in / n_out - 1/2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+
+def cell_centres(n_in: int, n_out: int) -> np.ndarray:
+    """Where the centres of ``n_out`` cells lie, in index coordinates of ``n_in`` cells over the same length."""
+    return (np.arange(n_out) + 0.5) * n_in / n_out - 0.5
+
+
+@lru_cache(maxsize=64)
+def spline_matrix(n_in: int, n_out: int) -> np.ndarray:
+    """(n_out, n_in) float64: cubic B-spline interpolation at the cell centres; edges mirrored at the faces."""
+    if n_in == n_out:
+        return np.eye(n_in)
+    return spline_weights(cell_centres(n_in, n_out), n_in)
+
+
+def spline_weights(coordinates: np.ndarray, n_in: int) -> np.ndarray:
+    """(len(coordinates), n_in) float64: cubic B-spline interpolation of ``n_in`` samples at ``coordinates``.
+
+    The signal goes on beyond its outer faces as in a mirror (``reflect`` in scipy), for which the
+    coefficients are exact.
+    """
+    if n_in == 1:
+        return np.ones((len(coordinates), 1))
+    coefficients = ndimage.spline_filter1d(np.eye(n_in), order=3, axis=0, mode="reflect")
+    first = np.floor(coordinates).astype(int) - 1
+    weights = np.zeros((len(coordinates), n_in))
+    for tap in range(4):
+        position = first + tap
+        inside = mirrored(position, n_in)
+        np.add.at(weights, (np.arange(len(coordinates)), inside), cubic_b_spline(coordinates - position))
+    return weights @ coefficients
+
+
+def mirrored(position: np.ndarray, n: int) -> np.ndarray:
+    """Index of the sample that stands at ``position`` when the signal is mirrored at its outer faces."""
+    wrapped = np.mod(position, 2 * n)
+    return np.where(wrapped < n, wrapped, 2 * n - 1 - wrapped)
+
+
+def cubic_b_spline(distance: np.ndarray) -> np.ndarray:
+    """The cubic B-spline at ``distance`` (in samples) from its centre."""
+    d = np.abs(distance)
+    near = 2 / 3 - d**2 + d**3 / 2
+    far = np.clip(2 - d, 0, None) ** 3 / 6
+    return np.where(d < 1, near, far)
+
+
+@lru_cache(maxsize=64)
+def gaussian_matrix(n: int, sigma: float, radius: int | None = None) -> np.ndarray:
+    """(n, n) float64: Gaussian blur of standard deviation ``sigma`` samples, mirrored at the faces.
+
+    The kernel reaches ``radius`` samples to each side (default: four sigma) and sums to one.
+    """
+    reach = {"truncate": 4.0} if radius is None else {"radius": radius}
+    return ndimage.gaussian_filter1d(np.eye(n), sigma, axis=0, mode="reflect", **reach)
+
+
+@lru_cache(maxsize=64)
+def band_limit_matrix(n_in: int, n_out: int, kept: float) -> np.ndarray:
+    """(n_out, n_in) float64: keep the central ``kept`` (0 to 1) of the Fourier line, sample at cell centres.
+
+    With n_out = n_in the matrix size stays (zero-filled k-space); with n_out = kept n_in the line is
+    cropped in k-space. The line is taken as periodic.
+    """
+    frequency = np.fft.fftfreq(n_in, d=1 / n_in)
+    held = np.abs(frequency) <= kept * n_in / 2
+    shift = cell_centres(n_in, n_out)[:, None] - np.arange(n_in)[None, :]
+    phases = np.exp(2j * np.pi * shift[..., None] * frequency[held] / n_in)
+    return phases.sum(axis=-1).real / n_in
+
+
+def apply_along_axes(matrices: Sequence[np.ndarray | None], array: Any) -> Any:
+    """Multiply each of the last axes of ``array`` (numpy or torch) by its matrix; None leaves an axis alone.
+
+    ``matrices``: one (n_out, n_in) or None for each of the last ``len(matrices)`` axes, in their order.
+    The work is done in the array's own floating-point type.
+    """
+    for axis, matrix in zip(range(-len(matrices), 0), matrices, strict=True):
+        if matrix is not None:
+            array = (
+                _numpy_product(matrix, array, axis)
+                if isinstance(array, np.ndarray)
+                else _torch_product(matrix, array, axis)
+            )
+    return array
+
+
+def _numpy_product(matrix: np.ndarray, array: np.ndarray, axis: int) -> np.ndarray:
+    matrix = matrix.astype(array.dtype)
+    if axis == -1:
+        return array @ matrix.T
+    moved = np.moveaxis(array, axis, -2)
+    return np.moveaxis(matrix @ moved, -2, axis)
+
+
+def _torch_product(matrix: np.ndarray, tensor: Any, axis: int) -> Any:
+    import torch
+
+    operator = torch.as_tensor(matrix, dtype=tensor.dtype, device=tensor.device)
+    return torch.movedim(torch.movedim(tensor, axis, -1) @ operator.T, -1, axis)
+
+
+def resample(array: Any, size: Sequence[int]) -> Any:
+    """Cubic-spline resampling of the last axes of ``array`` to ``size`` cells over the same box.
+
+    ``array`` (numpy or torch, floating point) lies on a grid; the result lies on ``grid.with_size(size)``.
+    """
+    shape = array.shape[-len(size) :]
+    return apply_along_axes(
+        [None if n == m else spline_matrix(n, m) for n, m in zip(shape, size, strict=True)], array
+    )

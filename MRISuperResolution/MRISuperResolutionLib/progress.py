@@ -1,0 +1,95 @@
+"""Telling whoever waits how far the work is, in the form they asked for."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import Any, Protocol
+
+
+class Progress(Protocol):
+    """What the work reports to. ``report`` may raise ``Cancelled``, which ends the work."""
+
+    def report(self, fraction: float, step: str) -> None:
+        """``fraction`` (0 to 1) of the whole is done, ``step`` is under way."""
+
+    def say(self, message: str) -> None:
+        """Something the user should know, such as a choice that was made for them."""
+
+    def done(self, facts: dict[str, Any]) -> None:
+        """The work has ended well."""
+
+
+class Silent:
+    """Says nothing but what the user should know, on stderr."""
+
+    def report(self, fraction: float, step: str) -> None:
+        pass
+
+    def say(self, message: str) -> None:
+        print(message, file=sys.stderr)
+
+    def done(self, facts: dict[str, Any]) -> None:
+        pass
+
+
+class Bar(Silent):
+    """A bar with the step and the time left, on stderr."""
+
+    def __init__(self) -> None:
+        from tqdm import tqdm
+
+        self.bar = tqdm(
+            total=1.0,
+            bar_format="{desc:<28}{percentage:3.0f}%|{bar}| {elapsed}, {remaining} left",
+            leave=False,
+        )
+
+    def report(self, fraction: float, step: str) -> None:
+        self.bar.set_description_str(step, refresh=False)
+        self.bar.update(max(0.0, fraction - self.bar.n))
+
+    def say(self, message: str) -> None:
+        self.bar.write(message, file=sys.stderr)
+
+    def done(self, facts: dict[str, Any]) -> None:
+        self.bar.close()
+
+
+class JsonLines(Silent):
+    """One JSON object a line on stdout, for a program that reads along."""
+
+    def __init__(self) -> None:
+        self.started = time.monotonic()
+
+    def report(self, fraction: float, step: str) -> None:
+        elapsed = time.monotonic() - self.started
+        eta = round(elapsed * (1 - fraction) / fraction, 1) if fraction > 0 else None
+        self._print({"event": "progress", "fraction": round(fraction, 4), "step": step, "eta_s": eta})
+
+    def say(self, message: str) -> None:
+        self._print({"event": "message", "text": message})
+
+    def done(self, facts: dict[str, Any]) -> None:
+        self._print({"event": "done", **facts})
+
+    def _print(self, event: dict[str, Any]) -> None:
+        print(json.dumps(event), flush=True)
+
+
+def make_progress(kind: str) -> Progress:
+    """ "bar", "json", "none", or "auto": a bar where stderr is a terminal, else none."""
+    if kind == "auto":
+        kind = "bar" if sys.stderr.isatty() else "none"
+    return {"bar": Bar, "json": JsonLines, "none": Silent}[kind]()
+
+
+class Stage:
+    """The part of a whole progress, from ``start`` to ``stop``, that one step takes."""
+
+    def __init__(self, progress: Progress, start: float, stop: float, step: str) -> None:
+        self.progress, self.start, self.stop, self.step = progress, start, stop, step
+
+    def report(self, fraction: float) -> None:
+        self.progress.report(self.start + (self.stop - self.start) * fraction, self.step)

@@ -1,0 +1,57 @@
+"""One optimiser step and one validation, as Lightning wants them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ..networks.base import Network, channels_last
+from .protocol import Protocol
+
+
+class Lesson(lightning.LightningModule):
+    """Mean squared error, Adam with its own rate for biases, the protocol's schedule.
+
+    ``examine`` maps the network to a dict of figures; it is called every ``validate_every`` steps.
+    """
+
+    def __init__(self, network: Network, protocol: Protocol, examine: Callable[[Network], dict[str, float]]) -> None:
+        super().__init__()
+        self.network, self.protocol, self.examine = network, protocol, examine
+
+    def training_step(self, batch: tuple[Tensor, Tensor], number: int) -> Tensor:
+        source, target = batch
+        loss = functional.mse_loss(self.network(channels_last(source)).float(), target)
+        if not torch.isfinite(loss):
+            raise FloatingPointError(f"the loss is {loss.item()} at step {self.global_step}: lower the learning rate")
+        self.log("loss", loss, prog_bar=True)
+        return loss
+
+    def validation_step(self, batch: Any, number: int) -> None:
+        self.log_dict(self.examine(self.network), prog_bar=True, batch_size=1)
+
+    def configure_optimizers(self) -> Any:
+        protocol = self.protocol
+        biases = [p for name, p in self.network.named_parameters() if name.endswith("bias")]
+        weights = [p for name, p in self.network.named_parameters() if not name.endswith("bias")]
+        groups: list[dict[str, Any]] = [
+            {"params": weights},
+            {"params": biases, "lr": protocol.learning_rate * protocol.bias_rate},
+        ]
+        optimiser = torch.optim.Adam(groups, lr=protocol.learning_rate, betas=(0.9, 0.999))
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate_at(step, protocol))
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def rate_at(step: int, protocol: Protocol) -> float:
+    """Share of the initial learning rate at ``step``."""
+    progress = min(1.0, step / protocol.steps)
+    if protocol.schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * progress))
+    return protocol.decay ** math.floor(progress / protocol.decay_every)

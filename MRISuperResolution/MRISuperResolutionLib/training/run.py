@@ -1,0 +1,88 @@
+"""A training run in a folder of its own: log, checkpoints, resume, and at the end the weights."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger
+from torch.utils.data import DataLoader
+
+from ..grid import Triple
+from ..networks import build
+from ..networks.base import Network, channels_last
+from .examine import Examiner
+from .lesson import Lesson
+from .patches import PatchStream
+from .protocol import Protocol
+from .truth import Truth
+
+LAST = "last.ckpt"
+
+ONE_EXAMINATION: Any = [0]
+"""Lightning wants batches to validate on; the examiner brings its own volumes."""
+
+
+def train(
+    protocol: Protocol,
+    truths: Sequence[Truth],
+    folder: Path,
+    factors: Sequence[Triple],
+    progress: bool = True,
+) -> Network:
+    """Train, or go on training, in ``folder``; returns the trained network, on the CPU.
+
+    ``folder`` gets ``metrics.csv`` (loss and gain over spline on the validation volumes, at ``factors`` for
+    3D networks) and ``last.ckpt``. Where that checkpoint is there already, training goes on from it with
+    the batches that follow, as if it had never stopped.
+    """
+    lightning.seed_everything(protocol.seed, verbose=False)
+    network = channels_last(build(protocol.architecture))
+    stream = PatchStream([t for t in truths if t.split == "train"], network, protocol)
+    examiner = Examiner([t for t in truths if t.split == "validate"], network, protocol, factors)
+    lesson = Lesson(network, protocol, examiner)
+    checkpoint = folder / LAST
+    if checkpoint.is_file():
+        stream.position = torch.load(checkpoint, map_location="cpu", weights_only=True)["global_step"]
+    trainer = lightning.Trainer(
+        default_root_dir=folder,
+        accelerator="auto",
+        devices=1,
+        precision={"float32": "32-true", "bfloat16": "bf16-mixed"}[protocol.precision],  # type: ignore[arg-type]
+        max_steps=protocol.steps,
+        max_epochs=-1,
+        gradient_clip_val=protocol.gradient_clip,
+        val_check_interval=min(protocol.validate_every, protocol.steps),
+        limit_val_batches=1,
+        num_sanity_val_steps=0,
+        log_every_n_steps=10,
+        logger=CSVLogger(folder, name="", version=""),
+        callbacks=[
+            ModelCheckpoint(
+                dirpath=folder,
+                filename="last",
+                every_n_train_steps=min(protocol.validate_every, protocol.steps),
+                save_top_k=1,
+                enable_version_counter=False,
+            ),
+            LearningRateMonitor("step"),
+        ],
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+    )
+    with warnings.catch_warnings():
+        # the stream makes its batches between two steps in well under a hundredth of a step's time
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        trainer.fit(
+            lesson,
+            DataLoader(stream, batch_size=None),
+            DataLoader(ONE_EXAMINATION, batch_size=None),
+            ckpt_path=checkpoint if checkpoint.is_file() else None,
+            weights_only=True,
+        )
+    return network.cpu().eval()

@@ -1,0 +1,137 @@
+"""The road from a volume to the same volume at a higher resolution; shell, Slicer and tests all take it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from . import __version__
+from .device import choose_device, choose_precision
+from .errors import OutOfMemory
+from .intensity import Normalisation, to_type
+from .memory import memory_limit
+from .operators import resample
+from .progress import Progress, Silent, Stage
+from .reference import on_grid
+from .request import Plan, plan
+from .volume import Volume, check_image
+from .weights import SPLINE, Card, find_card, load_network
+
+NOTICE = "Computed by super-resolution; for research use only, not for diagnosis."
+
+
+@dataclass(frozen=True)
+class Computing:
+    """How to compute: device, precision, GiB of memory that the process may take (None: half of what is free)."""
+
+    device: str = "auto"
+    precision: str = "auto"
+    max_memory: float | None = None
+
+
+def upscale(
+    volume: Volume,
+    model: str = SPLINE,
+    *,
+    scale: Sequence[float] | None = None,
+    spacing: Sequence[float] | None = None,
+    plane: str | None = None,
+    references: Sequence[Volume] = (),
+    register: bool = False,
+    computing: Computing = Computing(),
+    progress: Progress | None = None,
+) -> Volume:
+    """``volume`` at a higher resolution, over exactly the same box, in its own units and scalar type.
+
+    model       "spline", the name of shipped weights (see ``weights.catalogue``), or a .safetensors path
+    scale       factor for all axes (2D models: in the plane) or three for i, j, k; real numbers from 1 up
+    spacing     mm along i, j, k instead of a scale
+    plane       for 2D models: "axial", "coronal" or "sagittal" (default: the plane of the thick slices)
+    references  other contrasts of the subject for models that take them, on any grid; ``register`` aligns
+                them to ``volume`` first
+    progress    is told how far the work is; may raise ``Cancelled``
+
+    The header of the result says how it was made. ``volume`` is left as it was. Raises RequestError for a
+    volume or a request that cannot be served, OutOfMemory where the work does not fit.
+    """
+    progress = progress or Silent()
+    for image in (volume, *references):
+        check_image(image)
+    card = None if model == SPLINE else find_card(model)
+    plan_ = plan(volume.grid, card, scale, spacing, plane, len(references))
+    progress.report(0.0, "preparing")
+    normalisation = Normalisation.of(volume.array)
+    low = normalisation.apply(volume.array)
+    made: dict[str, Any] = {
+        "model": model if card is None else card.name,
+        "factors": list(plan_.factors),
+        "plane": plan_.plane,
+    }
+    if card is None:
+        high = resample(low, plan_.target.size)
+    else:
+        source = _network_input(low, volume, plan_, references, register)
+        del low
+        high, used = _compute(card, source, computing, Stage(progress, 0.05, 0.95, "computing"), progress)
+        if plan_.slice_axis is not None:
+            high = np.moveaxis(high, 0, plan_.slice_axis)
+        made |= {
+            "sha256": card.sha256,
+            "licence": card.licence,
+            "references": len(references),
+            "registered": register,
+            **used,
+        }
+    progress.report(0.95, "original units")
+    array = to_type(normalisation.undo(high), volume.array.dtype)
+    return Volume(array, plan_.target, provenance(made))
+
+
+def _network_input(
+    low: np.ndarray, volume: Volume, plan_: Plan, references: Sequence[Volume], register: bool
+) -> np.ndarray:
+    """float32 (1 + references, *axes): on the target grid for 3D networks, LR slices first for 2D ones."""
+    if plan_.slice_axis is not None:
+        return np.moveaxis(low, plan_.slice_axis, 0)[None]
+    source = np.empty((1 + len(references), *plan_.target.size), np.float32)
+    source[0] = resample(low, plan_.target.size)
+    for channel, reference in enumerate(references, start=1):
+        source[channel] = on_grid(reference, plan_.target, moving_to=volume if register else None)
+    return source
+
+
+def _compute(
+    card: Card, source: np.ndarray, computing: Computing, stage: Stage, progress: Progress
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """Network output and what it was computed with; on the CPU where "auto" found a GPU that is too small."""
+    from .engine import run_network
+
+    limit = memory_limit(computing.max_memory)
+    network = load_network(card)
+    device = choose_device(computing.device)
+    precision = choose_precision(computing.precision, device)
+    if computing.device == "auto":
+        progress.say(f"computing on {device}")
+    try:
+        result = run_network(
+            network, source, device=device, precision=precision, memory_limit=limit, report=stage.report
+        )
+    except OutOfMemory:
+        if computing.device != "auto" or device.type == "cpu":
+            raise
+        progress.say(f"{device} has too little memory: computing on the CPU")
+        return _compute(card, source, replace(computing, device="cpu"), stage, progress)
+    return result, {"device": str(device), "precision": str(precision).removeprefix("torch.")}
+
+
+def provenance(made: dict[str, Any]) -> dict[str, str]:
+    """Header fields that say how a volume was made; short ones first, since some formats hold little."""
+    fields = {"MRISuperResolution": f"{__version__} research use only"}
+    for key, value in made.items():
+        if value is not None:
+            text = " ".join(f"{x:.6g}" for x in value) if isinstance(value, list) else str(value)
+            fields[f"MRISuperResolution.{key}"] = text
+    return fields | {"MRISuperResolution.notice": NOTICE}

@@ -1,0 +1,67 @@
+"""A volume: voxels [i, j, k] and the grid that they lie on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .errors import RequestError
+from .grid import Grid
+
+SMALLEST_SIZE = 3
+"""Fewer voxels than this along an axis leave nothing to interpolate."""
+
+
+@dataclass(frozen=True)
+class Volume:
+    """``array`` [i, j, k], any real scalar type, on ``grid``.
+
+    header   text fields for the file
+    name     what messages call it, such as its path
+    """
+
+    array: np.ndarray
+    grid: Grid
+    header: Mapping[str, str] = field(default_factory=dict)
+    name: str = "the volume"
+
+    def __post_init__(self) -> None:
+        if self.array.shape != self.grid.size:
+            raise ValueError(f"array {self.array.shape} does not fit grid {self.grid.size}")
+
+
+def check_image(volume: Volume) -> None:
+    """Raise RequestError unless the volume can be worked on.
+
+    It needs three voxels or more along each axis, finite numbers, and more than one value.
+    """
+    name = volume.name
+    thin = [n for n in volume.grid.size if n < SMALLEST_SIZE]
+    if thin:
+        raise RequestError(
+            f"{name} has {thin[0]} voxel(s) along one axis ({' x '.join(map(str, volume.grid.size))}): "
+            f"a volume needs {SMALLEST_SIZE} or more along each"
+        )
+    if volume.array.dtype.kind == "f":
+        _check_finite(volume.array, name)
+    if volume.array.min() == volume.array.max():
+        raise RequestError(f"{name} is constant ({volume.array.flat[0]:g} everywhere): is it the right file?")
+
+
+def _check_finite(array: np.ndarray, name: str) -> None:
+    # the sum is finite only if every voxel is; it costs no array of the volume's size
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(array.sum(dtype=np.float64)):
+            return
+    finite = np.isfinite(array)
+    if finite.all():
+        return
+    first = tuple(int(x) for x in np.argwhere(~finite)[0])
+    nan = int(np.isnan(array).sum())
+    infinite = int((~finite).sum()) - nan
+    raise RequestError(
+        f"{name} holds {nan} NaN and {infinite} infinite voxel(s), the first at index {first}: "
+        "replace them by numbers"
+    )

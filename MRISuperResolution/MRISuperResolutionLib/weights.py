@@ -1,0 +1,148 @@
+"""The shipped weights: each ``NAME.safetensors`` with its card ``NAME.json`` beside it.
+
+The card says what the network is, what it was made for, what it learned from and how good it is. What is
+needed to build and use the network also stands inside the safetensors file. Cards are read without torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import RequestError
+
+if TYPE_CHECKING:
+    from .networks.base import Network
+
+SPLINE = "spline"
+"""The model that is no network: cubic spline interpolation, the yardstick."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """All that is known of one weight file.
+
+    contrasts     what it was trained on (T1w, T2w, FLAIR)
+    factors       {"lowest", "highest"}: any real factor per axis (3D); {"in_plane"}: exactly this one (2D)
+    dimensions    2: slice by slice; 3: the whole volume
+    references    further contrasts that it takes
+    planes        the planes it was trained on (2D), else empty
+    spacing_mm    smallest and largest voxel edge of the results it was trained to give
+    acquisition   the acquisition model that made its training pairs
+    training      data with their licences, settings, the command
+    figures       per validation subject: factors, PSNR in dB and SSIM of spline and of the network
+    """
+
+    name: str
+    summary: str
+    architecture: dict[str, Any]
+    contrasts: list[str]
+    factors: dict[str, float]
+    dimensions: int
+    references: int
+    planes: list[str]
+    spacing_mm: list[float]
+    acquisition: dict[str, Any]
+    training: dict[str, Any]
+    figures: list[dict[str, Any]]
+    licence: str
+    file: str = ""
+    sha256: str = ""
+    bytes: int = 0
+    folder: Path = field(default=Path(), compare=False)
+
+    def describe(self) -> dict[str, Any]:
+        """The card as plain values for JSON."""
+        facts = asdict(self)
+        del facts["folder"]
+        return facts
+
+    @property
+    def path(self) -> Path:
+        return self.folder / self.file
+
+
+def weights_folder() -> Path:
+    """Where the weights lie: MRISR_WEIGHTS if set, else beside the installed library, else in the source tree."""
+    chosen = os.environ.get("MRISR_WEIGHTS")
+    if chosen:
+        return Path(chosen)
+    library = Path(__file__).resolve().parent
+    installed = library / "weights"
+    return installed if installed.is_dir() else library.parents[1] / "weights"
+
+
+def catalogue() -> list[Card]:
+    """The cards of all shipped weights, by name."""
+    return [read_card(path) for path in sorted(weights_folder().glob("*.json"))]
+
+
+def read_card(path: Path) -> Card:
+    """The card in a JSON file; RequestError if it cannot be read."""
+    try:
+        return Card(**json.loads(path.read_text(encoding="utf-8")), folder=path.parent)
+    except (OSError, ValueError, TypeError) as error:
+        raise RequestError(f"cannot read the model card {path}: install the weights again ({error})") from error
+
+
+def find_card(model: str) -> Card:
+    """Card of a shipped model by name, or of a ``.safetensors`` file by path.
+
+    Raises RequestError, listing what there is, for anything else.
+    """
+    if model.endswith(".safetensors"):
+        return read_card(Path(model).with_suffix(".json"))
+    cards = {card.name: card for card in catalogue()}
+    if model not in cards:
+        raise RequestError(f"unknown model {model!r}: choose one of {', '.join([SPLINE, *cards])}")
+    return cards[model]
+
+
+def load_network(card: Card) -> Network:
+    """The network of ``card`` with its weights, checked against the card's sha256 before they are read.
+
+    Raises RequestError if the file is missing, altered, or does not fit its architecture.
+    """
+    from safetensors.torch import load
+
+    from .networks import build
+
+    if not card.path.is_file():
+        raise RequestError(f"the weights {card.path} are missing: install them again")
+    content = card.path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != card.sha256:
+        raise RequestError(
+            f"the weights {card.path} are damaged or altered (their sha256 is not the card's): install them again"
+        )
+    network = build(card.architecture)
+    try:
+        network.load_state_dict({name: tensor.float() for name, tensor in load(content).items()})
+    except (RuntimeError, ValueError) as error:
+        raise RequestError(f"the weights {card.path} do not fit their card: install them again ({error})") from error
+    return network.eval()
+
+
+def save_network(network: Network, card: Card, folder: Path) -> Card:
+    """Write ``NAME.safetensors`` and ``NAME.json`` to ``folder``; returns the card with file, size and sha256.
+
+    The safetensors header holds what stands in the card but the figures.
+    """
+    from dataclasses import replace
+
+    from safetensors.torch import save
+
+    inside = {
+        key: value for key, value in card.describe().items() if key not in ("file", "sha256", "bytes", "figures")
+    }
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    content = save(tensors, metadata={"card": json.dumps(inside, sort_keys=True)})
+    file = f"{card.name}.safetensors"
+    card = replace(card, file=file, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content), folder=folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    card.path.write_bytes(content)
+    (folder / f"{card.name}.json").write_text(json.dumps(card.describe(), indent=2) + "\n", encoding="utf-8")
+    return card
