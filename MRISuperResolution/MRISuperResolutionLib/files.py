@@ -14,6 +14,7 @@ import SimpleITK as sitk
 
 from .errors import RequestError
 from .grid import Grid
+from .provenance import NOTE
 from .volume import Volume
 
 DETACHED = (".mhd", ".nhdr", ".hdr", ".img")
@@ -182,8 +183,8 @@ def _write(volume: Volume, part: Path, path: Path) -> None:
 
 def _with_nifti_note(volume: Volume) -> Volume:
     """NIfTI has one short text field: what fits of the header goes there."""
-    note = " ".join(volume.header.values())[:NIFTI_NOTE_LENGTH]
-    return replace(volume, header={"ITK_FileNotes": note} if note else {})
+    note = volume.header.get(NOTE)
+    return replace(volume, header={"ITK_FileNotes": note[:NIFTI_NOTE_LENGTH]} if note else {})
 
 
 def read_header(path: Path) -> Mapping[str, str]:

@@ -29,7 +29,8 @@ def on_grid(reference: Volume, target: Grid, moving_to: Volume | None = None) ->
     share = float(covered.array.mean())
     if share < LEAST_OVERLAP:
         raise RequestError(
-            f"the reference {reference.name} covers {share:.0%} of the volume: give one of the same head, or say --register"
+            f"the reference {reference.name} covers {share:.0%} of the volume: give one of the same head, "
+            "or say --register"
         )
     resampled = _resampled(image, target, transform, sitk.sitkBSpline, normalisation.low)
     return normalisation.apply(resampled.array)

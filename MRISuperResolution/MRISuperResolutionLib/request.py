@@ -116,8 +116,8 @@ def _check_range(card: Card, grid: Grid, asked: Triple | None, factors: Triple) 
         factor = asked[a] if asked else factors[a]
         if not lowest <= factor <= highest * slack:
             raise RequestError(
-                f"the model {card.name} was made for factors from {lowest:g} to {highest:g}, not {_text(asked or factors)}: "
-                "ask for less or choose another model"
+                f"the model {card.name} was made for factors from {lowest:g} to {highest:g}, "
+                f"not {_text(asked or factors)}: ask for less or choose another model"
             )
 
 

@@ -8,19 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from . import __version__
 from .device import choose_device, choose_precision
 from .errors import OutOfMemory
 from .intensity import Normalisation, to_type
 from .memory import memory_limit
 from .operators import resample
 from .progress import Progress, Silent, Stage
+from .provenance import provenance
 from .reference import on_grid
 from .request import Plan, plan
 from .volume import Volume, check_image
 from .weights import SPLINE, Card, find_card, load_network
-
-NOTICE = "Computed by super-resolution; for research use only, not for diagnosis."
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,8 @@ def upscale(
     low = normalisation.apply(volume.array)
     made: dict[str, Any] = {
         "model": model if card is None else card.name,
-        "factors": list(plan_.factors),
+        "sha256": None if card is None else card.sha256,
+        "factors": plan_.factors,
         "plane": plan_.plane,
     }
     if card is None:
@@ -78,16 +77,11 @@ def upscale(
         high, used = _compute(card, source, computing, Stage(progress, 0.05, 0.95, "computing"), progress)
         if plan_.slice_axis is not None:
             high = np.moveaxis(high, 0, plan_.slice_axis)
-        made |= {
-            "sha256": card.sha256,
-            "licence": card.licence,
-            "references": len(references),
-            "registered": register,
-            **used,
-        }
+        made |= used
+        made |= {"references": len(references), "registered": register, "licence": card.licence}
     progress.report(0.95, "original units")
     array = to_type(normalisation.undo(high), volume.array.dtype)
-    return Volume(array, plan_.target, provenance(made))
+    return Volume(array, plan_.target, provenance("Computed by super-resolution", made))
 
 
 def _network_input(
@@ -125,13 +119,3 @@ def _compute(
         progress.say(f"{device} has too little memory: computing on the CPU")
         return _compute(card, source, replace(computing, device="cpu"), stage, progress)
     return result, {"device": str(device), "precision": str(precision).removeprefix("torch.")}
-
-
-def provenance(made: dict[str, Any]) -> dict[str, str]:
-    """Header fields that say how a volume was made; short ones first, since some formats hold little."""
-    fields = {"MRISuperResolution": f"{__version__} research use only"}
-    for key, value in made.items():
-        if value is not None:
-            text = " ".join(f"{x:.6g}" for x in value) if isinstance(value, list) else str(value)
-            fields[f"MRISuperResolution.{key}"] = text
-    return fields | {"MRISuperResolution.notice": NOTICE}

@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> None:
     from ..errors import RequestError
     from ..files import check_output, read_volume, write_volume
     from ..intensity import to_type
-    from ..upscaling import provenance
+    from ..provenance import provenance
     from ..volume import Volume, check_image
 
     if len(options.scale) not in (1, 3):
@@ -72,8 +72,8 @@ def run(options: argparse.Namespace) -> None:
     grid = acquisition.grid(high.grid)
     check_output(options.output, grid, high.array.dtype, options.overwrite)
     low = acquisition.apply(high.array.astype(np.float32), np.random.default_rng(options.seed))
-    made = {key: list(v) if isinstance(v, tuple) else v for key, v in acquisition.describe().items()}
-    write_volume(Volume(to_type(low, high.array.dtype), grid, provenance(made)), options.output, options.overwrite)
+    header = provenance("Simulated at low resolution", acquisition.describe())
+    write_volume(Volume(to_type(low, high.array.dtype), grid, header), options.output, options.overwrite)
     if options.sampling == "cells" and any(
         n != m * f for n, m, f in zip(high.grid.size, grid.size, factors, strict=True)
     ):
