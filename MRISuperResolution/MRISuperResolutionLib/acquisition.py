@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -50,6 +50,9 @@ class Acquisition:
 
     def __post_init__(self) -> None:
         checked_factors(self.factors)
+        for given, known in ((self.blur, Blur), (self.noise, Noise), (self.sampling, Sampling)):
+            if given not in get_args(known):
+                raise RequestError(f"unknown setting {given!r}: choose one of {', '.join(get_args(known))}")
         if not (math.isfinite(self.sigma) and self.sigma > 0):
             raise RequestError(f"the blur sigma must be positive, not {self.sigma:g}: give HR voxels")
         if self.radius is not None and self.radius < 0:
@@ -82,7 +85,8 @@ class Acquisition:
         matrix = band_limit_matrix(n, n, kept) if kept < 1 else None
         if factor > 1:
             if self.sampling == "cells":
-                sampling = spline_matrix(n, Grid((n, 1, 1)).coarsened((factor, 1, 1)).size[0])
+                size = Grid((n, 1, 1)).coarsened((factor, 1, 1)).size[0]
+                sampling, factor = spline_matrix(n, size), n / size
             else:
                 sampling = spline_weights(_corner_samples(n, factor), n)
             if self.blur != "none":

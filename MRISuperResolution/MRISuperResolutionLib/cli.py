@@ -19,12 +19,14 @@ from .commands import COMMANDS
 from .errors import Cancelled, OutOfMemory, RequestError
 
 
+CANCELLING = (signal.SIGINT, signal.SIGTERM)
+
+
 class Parser(argparse.ArgumentParser):
     """argparse, with our one-line form of an error."""
 
     def error(self, message: str) -> NoReturn:
-        print(f"error: {message}; see {self.prog} --help", file=sys.stderr)
-        sys.exit(RequestError.exit_code)
+        sys.exit(_fail(f"{message}; see {self.prog} --help", RequestError.exit_code))
 
 
 def make_parser() -> Parser:
@@ -42,19 +44,28 @@ def make_parser() -> Parser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``mrisr`` with ``arguments`` (default: the process's own); returns the exit code."""
     options = make_parser().parse_args(arguments)
-    _listen_for_cancel(getattr(options, "progress", None) == "json")
+    if arguments is None:
+        # the process is ours, and so are its signals and its standard input
+        _listen_for_cancel(getattr(options, "progress", None) == "json")
     try:
         options.run(options)
+        sys.stdout.flush()
     except (RequestError, OutOfMemory) as error:
         return _fail(str(error), error.exit_code)
-    except MemoryError:
-        return _fail("there is not enough memory: close other programs or ask for a smaller factor", 3)
     except Cancelled as error:
+        # Python gives signals their own meaning back as it ends: a further one would change the exit code
+        for number in CANCELLING:
+            signal.signal(number, signal.SIG_IGN)
         return _fail(str(error), error.exit_code)
+    except MemoryError:
+        message = "there is not enough memory: close other programs or ask for a smaller factor"
+        return _fail(message, OutOfMemory.exit_code)
     except BrokenPipeError:
         # whoever read our output has gone; nobody is left to be told
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:
+        return _fail(f"the system refuses: {error}; check the path and the disk", RequestError.exit_code)
     return 0
 
 
@@ -65,19 +76,17 @@ def _fail(message: str, code: int) -> int:
 
 def _listen_for_cancel(follow_stdin: bool) -> None:
     """Ctrl-C and SIGTERM end the work with its clean-up, and so does the end of a pipe on standard input."""
-    if threading.current_thread() is not threading.main_thread():
-        return
-    signal.signal(signal.SIGINT, _cancel)
-    signal.signal(signal.SIGTERM, _cancel)
+    once = threading.Lock()
+
+    def cancel(number: int, frame: object) -> None:
+        # a second signal must not break into the clean-up after the first
+        if once.acquire(blocking=False):
+            raise Cancelled("cancelled, nothing was written", 128 + number)
+
+    for number in CANCELLING:
+        signal.signal(number, cancel)
     if follow_stdin and sys.stdin is not None and _is_pipe(sys.stdin.fileno()):
         threading.Thread(target=_cancel_at_end_of_stdin, daemon=True).start()
-
-
-def _cancel(number: int, frame: object) -> NoReturn:
-    # a second signal must not break into the clean-up after the first
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise Cancelled("cancelled, nothing was written", 128 + number)
 
 
 def _is_pipe(descriptor: int) -> bool:

@@ -7,7 +7,7 @@ and only the volume's true border is zero-padded.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,15 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from .errors import OutOfMemory
-from .memory import GIB, available_memory, process_memory
+from .memory import available_memory, process_memory
 from .networks.base import Network, channels_last
 from .tiling import Tile, choose_tile, tiles
 
 OVERHEAD = 1.25
 """Memory that a convolution takes besides its input and output, as a factor."""
-
-SMALLEST_BUDGET = GIB // 16
-"""Tiles are not planned for less memory than this."""
 
 
 def bytes_per_voxel(network: Network, precision: torch.dtype) -> float:
@@ -41,6 +38,7 @@ def run_network(
     device: torch.device,
     precision: torch.dtype = torch.float32,
     memory_limit: int | None = None,
+    tile_voxels: int | None = None,
     report: Callable[[float], None] = lambda fraction: None,
 ) -> np.ndarray:
     """Network output for ``source``, on ``device``, tile by tile.
@@ -48,6 +46,7 @@ def run_network(
     source        float32 (1 + references, *axes), normalised; three axes. A 3D network works along all of
                   them; a 2D network on the last two, the first counts slices.
     memory_limit  bytes this process may take, on the CPU; of the GPU's memory on a GPU. None: all there is.
+    tile_voxels   most input voxels of a tile, margins included, whatever the memory
     report        called with the share of the work that is done, several times a tile; may raise to cancel
 
     Returns float32 (*axes), each 2D or 3D axis times ``network.factor``. Raises OutOfMemory where even the
@@ -59,11 +58,11 @@ def run_network(
     factors = tuple(network.factor if works else 1 for works in working)
     result = np.empty([n * f for n, f in zip(size, factors, strict=True)], np.float32)
     network = channels_last(network.to(device).eval())
-    budget = _tile_budget(device, memory_limit, result.nbytes)
+    most = tile_voxels or int(_tile_budget(device, memory_limit, result.nbytes) / bytes_per_voxel(network, precision))
     while True:
-        core = choose_tile(size, radius, int(budget / bytes_per_voxel(network, precision)))
-        if core is None or budget < SMALLEST_BUDGET:
-            raise OutOfMemory(_advice(device, budget))
+        core = choose_tile(size, radius, most)
+        if core is None:
+            raise OutOfMemory(_advice(device))
         try:
             _run_tiles(network, source, result, list(tiles(size, radius, core)), factors, device, precision, report)
             return result
@@ -74,7 +73,12 @@ def run_network(
             del error
         if device.type == "cuda":
             torch.cuda.empty_cache()
-        budget //= 2
+        most = largest(tiles(size, radius, core)) // 2
+
+
+def largest(plan: Iterable[Tile]) -> int:
+    """Voxels of the largest tile."""
+    return max(tile.voxels for tile in plan)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -92,11 +96,11 @@ def _tile_budget(device: torch.device, memory_limit: int | None, result_bytes: i
     return memory_limit - process_memory() - result_bytes
 
 
-def _advice(device: torch.device, budget: int) -> str:
-    left = f"{max(0, budget) / GIB:.2f} GiB left for the network on {device}"
+def _advice(device: torch.device) -> str:
+    trouble = f"there is too little memory on {device} for even the smallest tile"
     if device.type == "cpu":
-        return f"{left} is too little: raise --max-memory or ask for a smaller factor"
-    return f"{left} is too little: close other programs on it, say --device cpu, or ask for a smaller factor"
+        return f"{trouble}: raise --max-memory or ask for a smaller factor"
+    return f"{trouble}: close other programs on it, say --device cpu, or ask for a smaller factor"
 
 
 def _run_tiles(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
+import io
 import os
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,13 +20,15 @@ from .grid import Grid
 from .provenance import NOTE
 from .volume import Volume
 
-DETACHED = (".mhd", ".nhdr", ".hdr", ".img")
+DETACHED = (".mhd", ".nhdr", ".hdr", ".img", ".spr")
 """Header and voxels in two files: these cannot appear at once."""
 
 NIFTI = (".nii", ".nii.gz")
 
 NIFTI_NOTE_LENGTH = 79
-"""Characters of NIfTI's ``descrip`` field."""
+"""Bytes of NIfTI's ``descrip`` field."""
+
+GZIP_MAGIC = b"\x1f\x8b"
 
 UNEVEN_SLICES_MM = 0.01
 
@@ -44,7 +49,9 @@ def read_volume(path: Path | str) -> Volume:
     reader = _series_reader(path) if path.is_dir() else _file_reader(path)
     try:
         image = reader.Execute()
-    except RuntimeError as error:
+        if path.is_file() and _suffix(path) in NIFTI:
+            _check_end(path, image)
+    except (RuntimeError, EOFError, OSError, zlib.error) as error:
         raise RequestError(f"cannot read {path}: the file is damaged or cut short ({_reason(error)})") from error
     return replace(from_image(image), name=str(path))
 
@@ -66,8 +73,23 @@ def to_image(volume: Volume) -> sitk.Image:
     image.SetOrigin(volume.grid.origin)
     image.SetDirection(volume.grid.direction)
     for key, value in volume.header.items():
-        image.SetMetaData(key, value)
+        # an empty value or a second line makes a .mha that cannot be read
+        if line := " ".join(value.split()):
+            image.SetMetaData(key, line)
     return image
+
+
+def _check_end(path: Path, image: sitk.Image) -> None:
+    """Raise an error for a NIfTI file that ends too early or is damaged: ITK takes what is missing for zeros."""
+    voxels = image.GetNumberOfPixels() * int(image.GetMetaData("bitpix")) // 8
+    needed = int(float(image.GetMetaData("vox_offset"))) + voxels
+    found = 0
+    with path.open("rb") as file:
+        stream: io.BufferedIOBase = gzip.GzipFile(fileobj=file) if file.peek(2).startswith(GZIP_MAGIC) else file
+        while chunk := stream.read(1 << 20):
+            found += len(chunk)
+    if found < needed:
+        raise EOFError(f"{found} of {needed} bytes")
 
 
 def _file_reader(path: Path) -> sitk.ImageFileReader:
@@ -89,22 +111,25 @@ def _file_reader(path: Path) -> sitk.ImageFileReader:
     return reader
 
 
-def _series_reader(folder: Path) -> sitk.ImageSeriesReader:
+def _series_reader(folder: Path) -> sitk.ImageSeriesReader | sitk.ImageFileReader:
     series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
     if len(series) != 1:
         found = "no DICOM series" if not series else f"{len(series)} DICOM series"
         raise RequestError(f"{folder} holds {found}: give a folder that holds one")
-    reader = sitk.ImageSeriesReader()
     files = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0])
-    reader.SetFileNames(files)
+    first = _file_reader(Path(files[0]))
+    if len(files) == 1:
+        return first  # all slices in one multi-frame file
+    if first.GetSize()[2] > 1:
+        raise RequestError(f"{folder} holds {len(files)} volumes (multi-frame files): give one of the files")
     _check_slices(files, folder)
+    reader = sitk.ImageSeriesReader()
+    reader.SetFileNames(files)
     return reader
 
 
 def _check_slices(files: tuple[str, ...], folder: Path) -> None:
-    """A missing slice would shift all that follow: refuse a series whose slices are not evenly spaced."""
-    if len(files) < 3:
-        return
+    """Refuse slices that are no upright, even stack: a missing one would shift all that follow, a tilt shears."""
     reader = sitk.ImageFileReader()
     positions = []
     for file in files:
@@ -112,11 +137,19 @@ def _check_slices(files: tuple[str, ...], folder: Path) -> None:
         reader.ReadImageInformation()
         positions.append(reader.GetOrigin())
     steps = np.diff(np.array(positions), axis=0)
-    uneven = float(np.abs(steps - steps.mean(axis=0)).max())
+    step = steps.mean(axis=0)
+    uneven = float(np.abs(steps - step).max())
     if uneven > UNEVEN_SLICES_MM:
         raise RequestError(
             f"the slices of {folder} are unevenly spaced (by {uneven:.2f} mm): is a slice missing, "
             "or are there two stacks?"
+        )
+    normal = np.reshape(reader.GetDirection(), (3, 3))[:, 2]
+    tilt = float(np.linalg.norm(step - (step @ normal) * normal))
+    if tilt > UNEVEN_SLICES_MM:
+        raise RequestError(
+            f"the slices of {folder} are stacked at a tilt ({tilt:.2f} mm from one to the next): "
+            "resample them to a straight stack first"
         )
 
 
@@ -132,8 +165,6 @@ def check_output(path: Path, grid: Grid, dtype: np.dtype, overwrite: bool) -> No
         raise RequestError(f"{path} is a folder: give the name of a file")
     if not path.parent.is_dir():
         raise RequestError(f"the folder {path.parent} does not exist: make it first")
-    if _suffix(path) in DETACHED:
-        raise RequestError(f"{_suffix(path)} keeps the voxels in a second file: use .nii.gz, .nrrd or .mha")
     tiny = replace(grid, size=(4, 4, 4))
     with _written_beside(Volume(np.arange(64).reshape(4, 4, 4).astype(dtype), tiny), path):
         pass
@@ -154,6 +185,8 @@ def write_volume(volume: Volume, path: Path, overwrite: bool = False) -> None:
 @contextlib.contextmanager
 def _written_beside(volume: Volume, path: Path) -> Iterator[Path]:
     """The volume in a verified temporary file in the folder of ``path``, gone at the end of the block."""
+    if _suffix(path) in DETACHED:
+        raise RequestError(f"{_suffix(path)} keeps the voxels in a second file: use .nii.gz, .nrrd or .mha")
     part = path.with_name(f".{path.name.removesuffix(_suffix(path))}.{os.getpid()}.part{_suffix(path)}")
     try:
         _write(volume, part, path)
@@ -183,8 +216,8 @@ def _write(volume: Volume, part: Path, path: Path) -> None:
 
 def _with_nifti_note(volume: Volume) -> Volume:
     """NIfTI has one short text field: what fits of the header goes there."""
-    note = volume.header.get(NOTE)
-    return replace(volume, header={"ITK_FileNotes": note[:NIFTI_NOTE_LENGTH]} if note else {})
+    note = volume.header.get(NOTE, "").encode()[:NIFTI_NOTE_LENGTH].decode(errors="ignore")
+    return replace(volume, header={"ITK_FileNotes": note})
 
 
 def read_header(path: Path) -> Mapping[str, str]:

@@ -62,8 +62,11 @@ class JsonLines(Silent):
 
     def __init__(self) -> None:
         self.started = time.monotonic()
+        self.fraction = 0.0
 
     def report(self, fraction: float, step: str) -> None:
+        # work that is done again in smaller pieces does not take back what was told
+        self.fraction = fraction = max(self.fraction, fraction)
         elapsed = time.monotonic() - self.started
         eta = round(elapsed * (1 - fraction) / fraction, 1) if fraction > 0 else None
         self._print({"event": "progress", "fraction": round(fraction, 4), "step": step, "eta_s": eta})

@@ -78,8 +78,7 @@ def _plan_slices(
         _refuse_coarser(grid, target, spacing)
         asked: Sequence[float] = grid.factors_to(target)
     elif scale is not None and len(scale) == 1:
-        checked_factors(scale)
-        asked = [1.0 if a == axis else scale[0] for a in range(3)]
+        asked = [1.0 if a == axis else f for a, f in enumerate(_three(scale))]
     else:
         asked = _three(scale or expected)
     if tuple(asked) != expected:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from .device import choose_device, choose_precision
-from .errors import OutOfMemory
+from .errors import OutOfMemory, RequestError
+from .grid import Grid
 from .intensity import Normalisation, to_type
-from .memory import memory_limit
+from .memory import GIB, memory_limit, process_memory
 from .operators import resample
 from .progress import Progress, Silent, Stage
 from .provenance import provenance
@@ -19,6 +21,9 @@ from .reference import on_grid
 from .request import Plan, plan
 from .volume import Volume, check_image
 from .weights import SPLINE, Card, find_card, load_network
+
+RESULT_BYTES = 13
+"""Memory that each voxel of a result takes, from the resampling to the file, without any network."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,9 @@ def upscale(
         check_image(image)
     card = None if model == SPLINE else find_card(model)
     plan_ = plan(volume.grid, card, scale, spacing, plane, len(references))
+    if card is None:
+        _check_for_spline(computing)
+    _check_memory(plan_.target, memory_limit(computing.max_memory))
     progress.report(0.0, "preparing")
     normalisation = Normalisation.of(volume.array)
     low = normalisation.apply(volume.array)
@@ -82,6 +90,24 @@ def upscale(
     progress.report(0.95, "original units")
     array = to_type(normalisation.undo(high), volume.array.dtype)
     return Volume(array, plan_.target, provenance("Computed by super-resolution", made))
+
+
+def _check_for_spline(computing: Computing) -> None:
+    if computing.device not in ("auto", "cpu") or computing.precision not in ("auto", "float32"):
+        raise RequestError(
+            f"the model {SPLINE} computes on the CPU in float32, not with device {computing.device} and precision "
+            f"{computing.precision}: leave them out"
+        )
+
+
+def _check_memory(target: Grid, limit: int) -> None:
+    """Raise OutOfMemory, before the work starts, where not even the result on ``target`` fits into ``limit``."""
+    needed = process_memory() + RESULT_BYTES * math.prod(target.size)
+    if needed > limit:
+        raise OutOfMemory(
+            f"a result of {' x '.join(map(str, target.size))} voxels needs {needed / GIB:.2f} GiB, and "
+            f"{limit / GIB:.2f} GiB may be taken: ask for a smaller factor or raise --max-memory"
+        )
 
 
 def _network_input(

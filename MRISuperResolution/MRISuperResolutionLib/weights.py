@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,10 +95,14 @@ def find_card(model: str) -> Card:
     Raises RequestError, listing what there is, for anything else.
     """
     if model.endswith(".safetensors"):
-        return read_card(Path(model).with_suffix(".json"))
+        path = Path(model)
+        if not path.is_file():
+            raise RequestError(f"there are no weights {path}: check the path, or give the name of a shipped model")
+        return replace(read_card(path.with_suffix(".json")), file=path.name)
     cards = {card.name: card for card in catalogue()}
     if model not in cards:
-        raise RequestError(f"unknown model {model!r}: choose one of {', '.join([SPLINE, *cards])}")
+        names = ", ".join([SPLINE, *cards])
+        raise RequestError(f"unknown model {model!r}: choose one of {names} (weights lie in {weights_folder()})")
     return cards[model]
 
 
@@ -107,6 +111,7 @@ def load_network(card: Card) -> Network:
 
     Raises RequestError if the file is missing, altered, or does not fit its architecture.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import load
 
     from .networks import build
@@ -121,7 +126,7 @@ def load_network(card: Card) -> Network:
     network = build(card.architecture)
     try:
         network.load_state_dict({name: tensor.float() for name, tensor in load(content).items()})
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, SafetensorError) as error:
         raise RequestError(f"the weights {card.path} do not fit their card: install them again ({error})") from error
     return network.eval()
 
@@ -131,8 +136,6 @@ def save_network(network: Network, card: Card, folder: Path) -> Card:
 
     The safetensors header holds what stands in the card but the figures.
     """
-    from dataclasses import replace
-
     from safetensors.torch import save
 
     inside = {

@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from .upscale import refuse_to_replace
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("input", metavar="HR", type=Path, help="the volume to degrade")
@@ -21,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="fixed",
         help="Gaussian of --sigma, Gaussian as wide as the LR voxel, or none",
     )
-    parser.add_argument("--sigma", type=float, default=1.0, help="of the fixed blur, in HR voxels (default: 1)")
+    parser.add_argument("--sigma", type=float, help="of the fixed blur, in HR voxels (default: 1)")
     parser.add_argument(
         "--radius", type=int, help="HR voxels that the kernel reaches (1: three taps; default: 4 sigma)"
     )
@@ -35,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--noise", choices=("none", "gaussian", "rician"), default="none")
     parser.add_argument("--noise-level", type=float, default=0.0, help="standard deviation as a share of the range")
-    parser.add_argument("--seed", type=int, default=0, help="of the noise")
+    parser.add_argument("--seed", type=int, help="of the noise, 0 or above (default: 0)")
     parser.add_argument(
         "--sampling", choices=("cells", "corners"), default="cells", help="corners: as the papers decimate"
     )
@@ -52,15 +54,17 @@ def run(options: argparse.Namespace) -> None:
     from ..files import check_output, read_volume, write_volume
     from ..intensity import to_type
     from ..provenance import provenance
-    from ..volume import Volume, check_image
+    from ..volume import SMALLEST_SIZE, Volume, check_image
 
     if len(options.scale) not in (1, 3):
         raise RequestError(f"{len(options.scale)} factors are given: give one, or three for the axes i, j, k")
+    _refuse_unused(options)
+    refuse_to_replace([options.input], options.output)
     factors = tuple(options.scale * 3 if len(options.scale) == 1 else options.scale)
     acquisition = Acquisition(
         factors,
         options.blur,
-        options.sigma,
+        1.0 if options.sigma is None else options.sigma,
         options.radius,
         tuple(options.kspace),
         options.noise,
@@ -70,9 +74,15 @@ def run(options: argparse.Namespace) -> None:
     high = read_volume(options.input)
     check_image(high)
     grid = acquisition.grid(high.grid)
+    if min(grid.size) < SMALLEST_SIZE:
+        raise RequestError(
+            f"{options.input} at these factors leaves {' x '.join(map(str, grid.size))} voxels, and a volume needs "
+            f"{SMALLEST_SIZE} or more along each axis: ask for smaller factors"
+        )
     check_output(options.output, grid, high.array.dtype, options.overwrite)
-    low = acquisition.apply(high.array.astype(np.float32), np.random.default_rng(options.seed))
-    header = provenance("Simulated at low resolution", acquisition.describe())
+    seed = None if options.noise == "none" else options.seed or 0
+    low = acquisition.apply(high.array.astype(np.float32), np.random.default_rng(seed))
+    header = provenance("Simulated at low resolution", {**acquisition.describe(), "seed": seed})
     write_volume(Volume(to_type(low, high.array.dtype), grid, header), options.output, options.overwrite)
     if options.sampling == "cells" and any(
         n != m * f for n, m, f in zip(high.grid.size, grid.size, factors, strict=True)
@@ -83,3 +93,15 @@ def run(options: argparse.Namespace) -> None:
             f"--spacing {spacing} brings it back to this grid",
             file=sys.stderr,
         )
+
+
+def _refuse_unused(options: argparse.Namespace) -> None:
+    """Raise RequestError for an option that another one leaves without effect, and for a seed below 0."""
+    from ..errors import RequestError
+
+    if options.sigma is not None and options.blur != "fixed":
+        raise RequestError(f"--sigma is of the fixed blur, not of --blur {options.blur}: leave one of them out")
+    if options.radius is not None and options.blur == "none":
+        raise RequestError("--radius is of the blur, but --blur is none: leave one of them out")
+    if options.seed is not None and (options.noise == "none" or options.seed < 0):
+        raise RequestError(f"--seed {options.seed} needs to be 0 or above, and --noise to go with it")

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 
 from .upscale import add_computing_arguments, computing
 
+SMALLEST_SIZE = 32
+"""Fewer voxels than this along an axis show no brain."""
+
 if TYPE_CHECKING:
     from ..figures import Row
     from ..upscaling import Computing
@@ -32,12 +35,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     from ..errors import RequestError
     from ..figures import compare
-    from ..weights import catalogue
+    from ..weights import catalogue, weights_folder
 
     if options.out.exists() and not options.overwrite:
         raise RequestError(f"{options.out} is there already: choose another --out or say --overwrite")
+    if min(options.size) < SMALLEST_SIZE:
+        raise RequestError(f"--size must be {SMALLEST_SIZE} voxels or more along each axis, not {min(options.size)}")
+    cards = catalogue()
+    if not cards:
+        raise RequestError(f"there are no weights in {weights_folder()}: install them first")
+    how = computing(options)
     options.out.mkdir(parents=True, exist_ok=True)
-    rows = [_try(card, options.out, options.size, computing(options)) for card in catalogue()]
+    rows = [_try(card, options.out, options.size, how) for card in cards]
     compare(rows, options.out / "demo.png")
     print(f"volumes and picture: {options.out / 'demo.png'}")
 

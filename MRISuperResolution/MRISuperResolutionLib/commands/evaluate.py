@@ -1,6 +1,7 @@
 """compare a result with the truth: PSNR, SSIM, NRMSE, geometry
 
-Both must lie on the same grid; intensities are compared over the range of the truth.
+Both must lie on the same grid; intensities are compared over the range of the truth. In JSON the PSNR of
+volumes that do not differ, which is infinite, is null.
 """
 
 from __future__ import annotations
@@ -18,14 +19,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     import json
+    import math
 
     from ..files import read_volume
     from ..metrics import evaluate
+    from ..volume import check_image
 
-    mask = read_volume(options.mask) if options.mask else None
-    figures = evaluate(read_volume(options.result), read_volume(options.truth), mask)
+    result, truth = read_volume(options.result), read_volume(options.truth)
+    check_image(result)
+    figures = evaluate(result, truth, read_volume(options.mask) if options.mask else None)
     if options.json:
-        print(json.dumps(figures))
+        # JSON knows no infinity
+        print(json.dumps({name: value if math.isfinite(value) else None for name, value in figures.items()}))
     else:
         for name, value in figures.items():
             print(f"{name:<18} {value:.6g}" if isinstance(value, float) else f"{name:<18} {value}")

@@ -6,6 +6,8 @@ The result covers exactly the box of the input, in the input's units and scalar 
 from __future__ import annotations
 
 import argparse
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,13 +60,21 @@ def add_computing_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def computing(options: argparse.Namespace) -> Computing:
-    """What ``add_computing_arguments`` took; RequestError for a memory limit that is not positive."""
+    """What ``add_computing_arguments`` took; RequestError for a memory limit that is no positive number."""
     from ..errors import RequestError
     from ..upscaling import Computing
 
-    if options.max_memory is not None and not options.max_memory > 0:
+    if options.max_memory is not None and not (math.isfinite(options.max_memory) and options.max_memory > 0):
         raise RequestError(f"--max-memory must be positive, not {options.max_memory:g}: give GiB")
     return Computing(options.device, options.precision, options.max_memory)
+
+
+def refuse_to_replace(inputs: Sequence[Path], output: Path) -> None:
+    """Raise RequestError where ``output`` is one of ``inputs``: no scan is to be lost by a slip of the hand."""
+    from ..errors import RequestError
+
+    if output.exists() and any(path.exists() and path.samefile(output) for path in inputs):
+        raise RequestError(f"{output} is both input and output: give the result another name")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -77,6 +87,7 @@ def run(options: argparse.Namespace) -> None:
 
     if options.register and not options.reference:
         raise RequestError("--register aligns references, but none is given: add --reference")
+    refuse_to_replace([options.input, *options.reference], options.output)
     how = computing(options)
     card = None if options.model == SPLINE else find_card(options.model)
     volume = read_volume(options.input)

@@ -35,9 +35,9 @@ class Network(nn.Module):
         raise NotImplementedError
 
 
-def convolution(dimensions: int, inputs: int, outputs: int, kernel: int = 3) -> nn.Module:
+def convolution(dimensions: int, inputs: int, outputs: int, kernel: int = 3) -> nn.Conv2d | nn.Conv3d:
     """A convolution that keeps the size (odd kernel, zero padding)."""
-    kind = {2: nn.Conv2d, 3: nn.Conv3d}[dimensions]
+    kind = nn.Conv3d if dimensions == 3 else nn.Conv2d
     return kind(inputs, outputs, kernel, padding=kernel // 2)
 
 

@@ -90,7 +90,7 @@ class ResNet(Network):
         fine = functional.pixel_shuffle(self.expand(x), self.factor)
         # the intensities themselves come out of this layer: eight bits of bfloat16 would show
         with torch.autocast(fine.device.type, enabled=False):
-            result: Tensor = self.tail(fine.float())
+            result: Tensor = self.tail(fine.to(self.tail.weight.dtype))
         return result
 
     def forward(self, y: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -60,7 +61,7 @@ def _card(
     used = [t for t in truths if flat or set(t.planes) == set(PLANES)]
     edges = [d for t in used for d in (sorted(t.volume.grid.spacing)[:2] if flat else t.volume.grid.spacing)]
     bounds = [b for choice in protocol.factors for b in choice]
-    settings = asdict(protocol)
+    settings = json.loads(json.dumps(asdict(protocol)))
     del settings["architecture"]
     noncommercial = any("NC" in t.licence for t in used)
     return Card(

@@ -29,6 +29,8 @@ FOREGROUND = 0.1
 TISSUE_SHARE = 0.15
 """Least share of tissue in a patch that is kept."""
 
+BRIGHT_PERCENTILE = 99.5
+
 TRIES = 50
 
 
@@ -49,8 +51,6 @@ class PatchStream(IterableDataset[tuple[Tensor, Tensor]]):
         self.truths = [t for t in truths if network.dimensions == 2 or set(t.planes) == set(PLANES)]
         if not self.truths:
             raise RequestError("no training volume is true in 3D: list volumes whose planes are 'all'")
-        voxels = np.array([t.volume.array.size for t in self.truths], dtype=float)
-        self.shares = voxels / voxels.sum()
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         while True:
@@ -63,7 +63,7 @@ class PatchStream(IterableDataset[tuple[Tensor, Tensor]]):
         inputs: list[np.ndarray] = []
         targets: list[np.ndarray] = []
         while len(inputs) < self.protocol.batch:
-            truth = self.truths[rng.choice(len(self.truths), p=self.shares)]
+            truth = self.truths[rng.integers(len(self.truths))]
             low, high = self.draw(truth, self.factor, self.protocol, rng)
             wanted = min(self.protocol.patches_per_block, self.protocol.batch - len(inputs))
             rim = RIM if self.factor == 1 else 0
@@ -82,7 +82,7 @@ def _blocks_3d(
     start = [
         int(np.clip(x - rng.integers(BLOCK), 0, max(0, n - BLOCK))) for x, n in zip(tissue, array.shape, strict=True)
     ]
-    high = _turned(_cut(array, start, BLOCK), rng)
+    high = _brightened(_turned(_cut(array, start, BLOCK), rng), rng)
     acquisition = Acquisition(draw_factors(protocol.factors, rng), sigma=protocol.sigma, radius=protocol.radius)
     return resample(acquisition.apply(high), high.shape), high
 
@@ -95,7 +95,7 @@ def _blocks_2d(
     axis = truth.volume.grid.slice_axis(plane)
     number = _tissue_voxel(truth.volume.array, rng)[axis]
     high = _turned(np.take(truth.volume.array, number, axis=axis), rng)
-    high = high[tuple(slice(n - n % factor) for n in high.shape)]
+    high = _brightened(high[tuple(slice(n - n % factor) for n in high.shape)], rng)
     acquisition = Acquisition((factor, factor, 1), sigma=protocol.sigma, radius=protocol.radius)
     return acquisition.apply(high[..., None])[..., 0], high
 
@@ -115,6 +115,16 @@ def _turned(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     turned = array.transpose(rng.permutation(array.ndim))
     flips = tuple(slice(None, None, int(rng.choice((-1, 1)))) for _ in range(array.ndim))
     return np.ascontiguousarray(turned[flips])
+
+
+def _brightened(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The array scaled so that its bright end lies anywhere from 0.5 to 1.
+
+    A head with bright fat leaves the brain a third of the range, an extracted brain has all of it: a network
+    must serve both, and each volume must count alike in the loss.
+    """
+    bright = max(FOREGROUND, float(np.percentile(array, BRIGHT_PERCENTILE)))
+    return array * np.float32(rng.uniform(0.5, 1.0) / bright)
 
 
 def _patch_starts(

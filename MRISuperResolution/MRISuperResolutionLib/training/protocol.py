@@ -19,7 +19,7 @@ class Protocol:
 
     architecture       of the network, as ``networks.build`` takes it
     factors            ranges (lowest, highest) of the factor along three axes; one entry is drawn for each
-                       block, then a factor from each range. Rotations mix the axes of 3D blocks.
+                       block, then a factor from each of its ranges; the axes come in a random order.
                        2D networks use their own factor in the plane.
     sigma, radius      blur of the acquisition model, in HR voxels (see ``Acquisition``)
     patch              voxels along each side of a training patch, on the network's input grid
@@ -71,8 +71,9 @@ def lowest(ranges: FactorRange) -> Triple:
 
 
 def draw_factors(choices: tuple[FactorRange, ...], rng: np.random.Generator) -> Triple:
-    """Factors along three axes: one of ``choices`` at random, then uniform in each of its ranges."""
-    i, j, k = (float(rng.uniform(low, high)) for low, high in choices[rng.integers(len(choices))])
+    """Factors along three axes: one of ``choices``, uniform in each of its ranges, in a random order of axes."""
+    ranges = choices[rng.integers(len(choices))]
+    i, j, k = (float(rng.uniform(*ranges[axis])) for axis in rng.permutation(3))
     return i, j, k
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,10 +38,12 @@ def train(
 ) -> Network:
     """Train, or go on training, in ``folder``; returns the trained network, on the CPU.
 
-    ``folder`` gets ``metrics.csv`` (loss and gain over spline on the validation volumes, at ``factors`` for
-    3D networks) and ``last.ckpt``. Where that checkpoint is there already, training goes on from it with
+    ``folder`` gets ``log/version_N/metrics.csv`` for the Nth start (loss, and gain over spline on the
+    validation volumes, at ``factors`` for 3D networks) and ``last.ckpt``. Where that checkpoint is there already, training goes on from it with
     the batches that follow, as if it had never stopped.
     """
+    # what Lightning says of itself at the start is no news to whoever trains a network here
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     lightning.seed_everything(protocol.seed, verbose=False)
     network = channels_last(build(protocol.architecture))
     stream = PatchStream([t for t in truths if t.split == "train"], network, protocol)
@@ -61,7 +64,7 @@ def train(
         limit_val_batches=1,
         num_sanity_val_steps=0,
         log_every_n_steps=10,
-        logger=CSVLogger(folder, name="", version=""),
+        logger=CSVLogger(folder, name="log"),
         callbacks=[
             ModelCheckpoint(
                 dirpath=folder,

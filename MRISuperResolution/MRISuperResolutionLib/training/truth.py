@@ -16,6 +16,8 @@ from ..intensity import Normalisation
 from ..operators import apply_along_axes, band_limit_matrix
 from ..volume import Volume, check_image
 
+SPLITS = ("train", "validate")
+
 COLUMNS = ("path", "subject", "contrast", "split", "planes", "kspace", "licence")
 
 
@@ -61,14 +63,24 @@ def _subjects(truths: Iterable[Truth], split: str) -> set[str]:
 
 
 def _read_row(row: dict[str, str], data: Path) -> Truth:
+    if row["split"] not in SPLITS:
+        raise RequestError(f"the split of {row['path']} is {row['split']!r}: choose {' or '.join(SPLITS)}")
+    planes = PLANES if row["planes"] == "all" else tuple(row["planes"].split())
+    if not planes or not set(planes) <= set(PLANES):
+        raise RequestError(f"unknown plane(s) {row['planes']!r} of {row['path']}: choose all, {', '.join(PLANES)}")
+    try:
+        kept = [float(x) for x in row["kspace"].split()]
+    except ValueError:
+        kept = []
+    if len(kept) != 3 or not all(0 < share <= 1 for share in kept):
+        raise RequestError(f"the kspace of {row['path']} is {row['kspace']!r}: give three shares, such as 0.8 0.8 1")
     volume = read_volume(data / row["path"])
     check_image(volume)
-    kept = [float(x) for x in row["kspace"].split()] or [1.0, 1.0, 1.0]
     return Truth(
         subject=row["subject"],
         contrast=row["contrast"],
         split=row["split"],
-        planes=PLANES if row["planes"] == "all" else tuple(row["planes"].split()),
+        planes=planes,
         licence=row["licence"],
         volume=normalised(kspace_cropped(volume, kept)),
     )

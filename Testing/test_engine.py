@@ -1,0 +1,203 @@
+"""Tiles give what the whole volume gives, for any tile; memory, precision, progress, cancel."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from MRISuperResolutionLib.device import choose_device, choose_precision
+from MRISuperResolutionLib.engine import bytes_per_voxel, run_network
+from MRISuperResolutionLib.errors import Cancelled, OutOfMemory, RequestError
+from MRISuperResolutionLib.memory import GIB, process_memory
+from MRISuperResolutionLib.networks import build
+from MRISuperResolutionLib.networks.base import Network
+from MRISuperResolutionLib.tiling import choose_tile, tiles
+
+CPU = torch.device("cpu")
+
+ARCHITECTURES = [
+    {"name": "ReCNN", "layers": 3, "filters": 4},
+    {"name": "ReCNN", "layers": 2, "filters": 4, "references": 1},
+    {"name": "ResNet", "factor": 2, "filters": 4, "blocks": 1},
+    {"name": "DGGRN", "factor": 3, "filters": 3, "blocks": 1},
+]
+
+sizes = st.tuples(*[st.integers(3, 24)] * 3)
+
+
+def untiled(network, source):
+    x = torch.from_numpy(source)
+    with torch.no_grad():
+        if network.dimensions == 3:
+            return network(x[None])[0, 0].numpy()
+        return network(x.transpose(0, 1))[:, 0].numpy()
+
+
+def source_for(network, size, seed=0):
+    shape = (1 + network.references, *size)
+    return np.random.default_rng(seed).random(shape, dtype=np.float32)
+
+
+@given(size=sizes, radius=st.tuples(*[st.integers(0, 6)] * 3), core=sizes)
+def test_tiles_cover_each_voxel_once_and_see_all_that_they_need(size, radius, core):
+    covered = np.zeros(size, int)
+    for tile in tiles(size, radius, core):
+        covered[tile.core] += 1
+        for c, p, i, n, r in zip(tile.core, tile.padded, tile.inner, size, radius, strict=True):
+            assert (p.start, p.stop) == (max(0, c.start - r), min(n, c.stop + r))
+            assert (i.start + p.start, i.stop + p.start) == (c.start, c.stop)
+    assert (covered == 1).all()
+
+
+@given(size=sizes, radius=st.tuples(*[st.integers(0, 6)] * 3), most=st.integers(1, 20_000))
+def test_the_chosen_tile_fits_and_nothing_smaller_in_work_does(size, radius, most):
+    core = choose_tile(size, radius, most)
+    smallest = np.prod([min(n, 1 + 2 * r) for n, r in zip(size, radius, strict=True)])
+    if core is None:
+        assert smallest > most
+        return
+    assert max(tile.voxels for tile in tiles(size, radius, core)) <= most
+    if most >= np.prod(size):
+        assert core == size
+
+
+@settings(max_examples=25, deadline=None)
+@given(architecture=st.sampled_from(ARCHITECTURES), size=sizes, most=st.integers(0, 3000), seed=st.integers(0, 99))
+def test_tiled_equals_untiled(architecture, size, most, seed):
+    torch.manual_seed(seed)
+    network = build(architecture).eval()
+    source = source_for(network, size, seed)
+    whole = untiled(network, source)
+    radius = [network.receptive_radius] * 3
+    smallest = int(np.prod([min(n, 1 + 2 * r) for n, r in zip(size, radius, strict=True)]))
+    tiled = run_network(network, source, device=CPU, tile_voxels=smallest + most)
+    assert tiled.dtype == np.float32
+    assert tiled.shape == whole.shape
+    assert np.abs(tiled - whole).max() <= 1e-5 * np.ptp(whole)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES, ids=str)
+@pytest.mark.parametrize(("precision", "digits"), [(torch.bfloat16, 2e-2), (torch.float16, 3e-3)])
+def test_reduced_precision_stays_close(architecture, precision, digits):
+    torch.manual_seed(0)
+    network = build(architecture).eval()
+    source = source_for(network, (6, 20, 19))
+    exact = run_network(network, source, device=CPU)
+    reduced = run_network(network, source, device=CPU, precision=precision)
+    assert 0 < np.abs(reduced - exact).max() < digits * max(1, np.ptp(exact))
+
+
+def test_progress_rises_to_one_within_a_single_tile():
+    network = build({"name": "ReCNN", "layers": 5, "filters": 2})
+    seen = []
+    run_network(network, source_for(network, (8, 8, 8)), device=CPU, report=seen.append)
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
+    assert len(seen) >= 5
+
+
+def test_cancel_stops_before_the_next_layer_and_leaves_no_hooks():
+    network = build({"name": "ReCNN", "layers": 5, "filters": 2})
+    calls = itertools.count()
+
+    def cancel(fraction):
+        if next(calls) == 2:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        run_network(network, source_for(network, (8, 8, 8)), device=CPU, report=cancel)
+    assert next(calls) == 3
+    assert not any(m._forward_pre_hooks for m in network.modules())
+
+
+class SmallMemory(Network):
+    """Stands in for a GPU: runs out of memory on pieces of more than ``most`` voxels, as torch reports it."""
+
+    dimensions = 3
+    receptive_radius = 1
+    width = 2
+
+    def __init__(self, most):
+        super().__init__()
+        self.most, self.asked = most, []
+        self.body = torch.nn.Conv3d(1, 1, 3, padding=1)
+
+    def forward(self, x):
+        self.asked.append(x.numel())
+        if x.numel() > self.most:
+            raise torch.OutOfMemoryError("out of memory")
+        return self.body(x)
+
+
+def test_out_of_memory_makes_tiles_smaller_and_the_result_stays_the_same():
+    network = SmallMemory(most=10**9)
+    source = source_for(network, (24, 24, 24))
+    whole = run_network(network, source, device=CPU)
+    network.most, network.asked = 3000, []
+    small = run_network(network, source, device=CPU, tile_voxels=24**3)
+    assert max(network.asked) == 24**3
+    assert np.abs(small - whole).max() < 1e-6
+
+
+def test_out_of_memory_in_the_smallest_tile_says_what_would_help():
+    network = SmallMemory(most=0)
+    with pytest.raises(OutOfMemory, match="--max-memory"):
+        run_network(network, source_for(network, (12, 12, 12)), device=CPU)
+
+
+def test_other_errors_of_the_network_are_not_taken_for_memory():
+    network = build({"name": "ReCNN", "layers": 2, "filters": 2})
+    with pytest.raises(RuntimeError, match="channels"):
+        run_network(network, np.zeros((3, 5, 5, 5), np.float32), device=CPU)
+
+
+def test_a_limit_below_what_the_process_has_is_refused():
+    network = build({"name": "ReCNN", "layers": 2, "filters": 2})
+    with pytest.raises(OutOfMemory, match="--max-memory"):
+        run_network(network, source_for(network, (12, 12, 12)), device=CPU, memory_limit=GIB // 100)
+
+
+def test_the_limit_decides_the_tile():
+    network = build({"name": "ReCNN", "layers": 2, "filters": 64})
+    size = (40, 40, 40)
+    per_voxel = bytes_per_voxel(network, torch.float32)
+    assert per_voxel > 2 * 64 * 4
+    seen = []
+    network.body[0].register_forward_pre_hook(lambda m, x: seen.append(x[0][0, 0].numel()))
+    limit = process_memory() + int(30_000 * per_voxel) + 100 * 2**20
+    run_network(network, source_for(network, size), device=CPU, memory_limit=limit)
+    assert len(seen) >= 1
+    assert max(seen) * per_voxel < limit
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:x", "cpu:0", ""])
+def test_an_unknown_device_is_refused(name):
+    with pytest.raises(RequestError, match="device"):
+        choose_device(name)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_missing_gpu_is_refused_but_auto_finds_what_there_is():
+    with pytest.raises(RequestError, match="cuda"):
+        choose_device("cuda")
+    assert choose_device("auto").type in ("cpu", "mps")
+
+
+def test_precision_is_chosen_by_name():
+    assert choose_precision("auto", CPU) == torch.float32
+    assert choose_precision("bfloat16", CPU) == torch.bfloat16
+    with pytest.raises(RequestError, match="precision"):
+        choose_precision("int8", CPU)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+@pytest.mark.parametrize("architecture", ARCHITECTURES, ids=str)
+def test_cuda_gives_what_the_cpu_gives(architecture):
+    network = build(architecture).eval()
+    source = source_for(network, (12, 30, 31))
+    on_cpu = run_network(network, source, device=CPU)
+    on_gpu = run_network(network, source, device=torch.device("cuda"))
+    assert np.abs(on_cpu - on_gpu).max() <= 1e-3 * np.ptp(on_cpu)

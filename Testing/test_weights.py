@@ -1,0 +1,93 @@
+"""Weight files and their cards: what is saved is what is loaded, and nothing altered is."""
+
+import json
+
+import pytest
+import torch
+from safetensors import safe_open
+
+from MRISuperResolutionLib.errors import RequestError
+from MRISuperResolutionLib.networks import build
+from MRISuperResolutionLib.weights import Card, catalogue, find_card, load_network, read_card, save_network
+
+
+@pytest.fixture
+def saved(tmp_path):
+    network = build({"name": "ReCNN", "layers": 2, "filters": 3})
+    card = Card(
+        name="tiny",
+        summary="a test",
+        architecture=network.architecture,
+        contrasts=["T1w"],
+        factors={"lowest": 1, "highest": 2},
+        dimensions=3,
+        references=0,
+        planes=[],
+        spacing_mm=[1, 1],
+        acquisition={"blur": "fixed", "sigma": 1.0, "radius": None},
+        training={"data": []},
+        figures=[{"subject": "nobody"}],
+        licence="CC BY 4.0",
+    )
+    return network, save_network(network, card, tmp_path)
+
+
+def test_saved_weights_come_back(saved):
+    network, card = saved
+    loaded = load_network(find_card(str(card.path)))
+    assert loaded.architecture == network.architecture
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(tensor, loaded.state_dict()[name])
+
+
+def test_half_precision_weights_are_computed_with_in_single(saved, tmp_path):
+    network, card = saved
+    half = save_network(network.half(), card, tmp_path / "half")
+    assert half.bytes < card.bytes
+    assert all(t.dtype == torch.float32 for t in load_network(half).state_dict().values())
+
+
+def test_the_file_describes_itself(saved):
+    _, card = saved
+    with safe_open(card.path, framework="pt") as file:
+        inside = json.loads(file.metadata()["card"])
+    on_disk = read_card(card.path.with_suffix(".json")).describe()
+    assert inside["architecture"] == on_disk["architecture"]
+    assert inside.items() <= on_disk.items()
+    assert {"training", "acquisition", "licence", "contrasts", "factors"} <= inside.keys()
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[:-1], lambda b: b[:200] + bytes([b[200] ^ 1]) + b[201:], lambda b: b""]
+)
+def test_an_altered_file_is_refused(saved, damage):
+    _, card = saved
+    card.path.write_bytes(damage(card.path.read_bytes()))
+    with pytest.raises(RequestError, match="damaged or altered"):
+        load_network(card)
+
+
+def test_weights_that_do_not_fit_their_card_are_refused(saved, tmp_path):
+    _, card = saved
+    wrong = save_network(build({"name": "ReCNN", "layers": 3, "filters": 3}), card, tmp_path / "wrong")
+    with pytest.raises(RequestError, match="do not fit"):
+        load_network(wrong)
+
+
+def test_every_shipped_model_loads_and_its_card_is_complete():
+    cards = catalogue()
+    assert cards
+    for card in cards:
+        network = load_network(card)
+        assert network.dimensions == card.dimensions
+        assert network.references == card.references
+        assert card.bytes == card.path.stat().st_size
+        assert card.summary
+        assert card.figures
+        assert card.training["command"].startswith("mrisr train")
+        assert all(data["licence"] for data in card.training["data"])
+        noncommercial = any("NC" in data["licence"] for data in card.training["data"])
+        assert ("NC" in card.licence) == noncommercial
+        # nobody trains on the subjects that the figures are from
+        trained_on = {data["subject"] for data in card.training["data"]}
+        assert not trained_on & {figure["subject"] for figure in card.figures}
