@@ -83,10 +83,13 @@ class Acquisition:
 
     def _axis_matrix(self, n: int, factor: float, kept: float) -> np.ndarray | None:
         matrix = band_limit_matrix(n, n, kept) if kept < 1 else None
+        if self.sampling == "cells":
+            # whole voxels decide: a factor so near to 1 that no voxel is lost leaves the axis alone
+            size = Grid((n, 1, 1)).coarsened((factor, 1, 1)).size[0]
+            factor = n / size
         if factor > 1:
             if self.sampling == "cells":
-                size = Grid((n, 1, 1)).coarsened((factor, 1, 1)).size[0]
-                sampling, factor = spline_matrix(n, size), n / size
+                sampling = spline_matrix(n, size)
             else:
                 sampling = spline_weights(_corner_samples(n, factor), n)
             if self.blur != "none":

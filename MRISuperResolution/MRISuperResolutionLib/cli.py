@@ -18,7 +18,6 @@ from . import __version__
 from .commands import COMMANDS
 from .errors import Cancelled, OutOfMemory, RequestError
 
-
 CANCELLING = (signal.SIGINT, signal.SIGTERM)
 
 

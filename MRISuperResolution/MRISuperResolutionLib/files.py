@@ -211,7 +211,7 @@ def _write(volume: Volume, part: Path, path: Path) -> None:
     if not same_voxels:
         raise RequestError(f"{path} does not read back as it was written: the disk is full or damaged")
     if written.GetSize() != image.GetSize() or grid_of(written).distance_to(volume.grid) > 1e-3:
-        raise RequestError(f"the format of {path} cannot hold the position of the volume: use .nii.gz, .nrrd or .mha")
+        raise RequestError(f"the format of {path} cannot hold the position of the volume: use .nrrd or .mha")
 
 
 def _with_nifti_note(volume: Volume) -> Volume:

@@ -88,8 +88,10 @@ def apply_along_axes(matrices: Sequence[np.ndarray | None], array: Any) -> Any:
     """Multiply each of the last axes of ``array`` (numpy or torch) by its matrix; None leaves an axis alone.
 
     ``matrices``: one (n_out, n_in) or None for each of the last ``len(matrices)`` axes, in their order.
-    The work is done in the array's own floating-point type.
+    The work is done in the array's own floating-point type; TypeError for integers.
     """
+    if isinstance(array, np.ndarray) and array.dtype.kind != "f":
+        raise TypeError(f"an array of {array.dtype} cannot be interpolated: convert it to floating point")
     for axis, matrix in zip(range(-len(matrices), 0), matrices, strict=True):
         if matrix is not None:
             array = (

@@ -81,6 +81,10 @@ def train(
     with warnings.catch_warnings():
         # the stream makes its batches between two steps in well under a hundredth of a step's time
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        # going on in the same folder is the purpose
+        warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
+        # of Lightning's own calls to torch
+        warnings.filterwarnings("ignore", message=".*treespec.*")
         trainer.fit(
             lesson,
             DataLoader(stream, batch_size=None),

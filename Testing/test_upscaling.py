@@ -1,0 +1,170 @@
+"""The road from volume to volume: geometry, units, planes, references, and the original left as it was."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from MRISuperResolutionLib import Computing, Grid, RequestError, Volume, upscale
+from MRISuperResolutionLib.networks import build
+from MRISuperResolutionLib.operators import resample
+from MRISuperResolutionLib.phantom import brain_phantom
+from MRISuperResolutionLib.provenance import NOTE
+from MRISuperResolutionLib.request import acquired_plane
+from MRISuperResolutionLib.weights import Card, save_network
+
+CPU = Computing(device="cpu")
+
+# right-handed and left-handed; the second turns the index axes so that k runs front to back
+STRAIGHT = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+CORONAL = (1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0)
+
+
+def model(folder, name, architecture, **facts):
+    network = build(architecture)
+    card = {
+        "summary": "untrained",
+        "contrasts": ["T1w"],
+        "factors": {"lowest": 1.0, "highest": 3.0},
+        "dimensions": network.dimensions,
+        "references": network.references,
+        "planes": [],
+        "spacing_mm": [1, 1],
+        "acquisition": {},
+        "training": {},
+        "figures": [],
+        "licence": "CC0",
+        **facts,
+    }
+    return str(save_network(network, Card(name=name, architecture=network.architecture, **card), folder).path)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("weights")
+    return {
+        "3D": model(folder, "deep", {"name": "ReCNN", "layers": 3, "filters": 4}),
+        "2D": model(folder, "flat", {"name": "DGGRN", "filters": 4, "blocks": 1}, factors={"in_plane": 2}),
+        "guided": model(folder, "guided", {"name": "ReCNN", "layers": 2, "filters": 4, "references": 1}),
+    }
+
+
+def brain(size=(20, 22, 18), spacing=(1.0, 1.0, 1.0), direction=STRAIGHT, dtype=np.float32, contrast="T1w"):
+    return Volume(brain_phantom(size, contrast).astype(dtype), Grid(size, spacing, (3.0, -4.0, 5.0), direction))
+
+
+@pytest.mark.parametrize("kind", ["spline", "3D", "2D"])
+@pytest.mark.parametrize("dtype", [np.int16, np.uint8, np.float32, np.float64])
+def test_the_result_fills_the_box_of_the_input_in_its_type(models, kind, dtype):
+    volume = brain(direction=CORONAL, spacing=(1.0, 1.0, 3.0))
+    volume = Volume((volume.array / 4).astype(dtype), volume.grid)
+    before = volume.array.copy()
+    result = upscale(volume, models.get(kind, kind), computing=CPU)
+    assert result.grid.distance_to(volume.grid) < 1e-6
+    assert result.array.dtype == dtype
+    assert result.array.shape == ((40, 44, 18) if kind == "2D" else (40, 44, 36))
+    assert np.isfinite(result.array).all()
+    np.testing.assert_array_equal(volume.array, before)
+
+
+@settings(max_examples=15, deadline=None)
+@given(gain=st.floats(0.01, 100), offset=st.floats(-1000, 1000), kind=st.sampled_from(["spline", "3D", "2D"]))
+def test_units_do_not_matter(models, gain, offset, kind):
+    volume = brain()
+    other = Volume(volume.array * np.float32(gain) + np.float32(offset), volume.grid)
+    name = models.get(kind, kind)
+    expected = upscale(volume, name, computing=CPU).array * gain + offset
+    found = upscale(other, name, computing=CPU).array
+    assert np.abs(found - expected).max() <= 1e-3 * np.ptp(expected) + 1e-5 * abs(offset)
+
+
+def test_spline_is_the_resampled_volume():
+    volume = brain()
+    result = upscale(volume, "spline", scale=(1.5, 1, 2))
+    expected = resample(volume.array.astype(np.float64), (30, 22, 36))
+    assert np.abs(result.array - expected).max() < 1e-4 * np.ptp(expected)
+
+
+def test_a_plane_chooses_the_axis_that_stays(models):
+    volume = brain(direction=CORONAL)
+    sizes = {
+        plane: upscale(volume, models["2D"], plane=plane, computing=CPU).grid.size
+        for plane in ("sagittal", "axial", "coronal")
+    }
+    assert sizes == {"sagittal": (20, 44, 36), "axial": (40, 22, 36), "coronal": (40, 44, 18)}
+
+
+def test_slices_are_worked_on_one_by_one(models):
+    volume = brain()
+    whole = upscale(volume, models["2D"], plane="axial", computing=CPU).array
+    turned = Volume(volume.array[:, :, ::-1].copy(), volume.grid)
+    reversed_ = upscale(turned, models["2D"], plane="axial", computing=CPU).array[:, :, ::-1]
+    np.testing.assert_allclose(whole, reversed_, rtol=0, atol=1e-5 * np.ptp(whole))
+
+
+def test_without_a_plane_the_thick_slices_are_taken():
+    assert acquired_plane(Grid((9, 9, 9))) == "axial"
+    assert acquired_plane(Grid((9, 9, 9), (1, 1, 4))) == "axial"
+    assert acquired_plane(Grid((9, 9, 9), (4, 1, 1))) == "sagittal"
+    assert acquired_plane(Grid((9, 9, 9), (1, 1, 4), direction=CORONAL)) == "coronal"
+
+
+def test_a_reference_is_used_wherever_it_lies(models):
+    volume = brain((16, 16, 16), (2.0, 2.0, 2.0))
+    fine = brain((32, 32, 32), contrast="T2w")
+    reference = Volume(fine.array, volume.grid.with_size((32, 32, 32)))
+    plain = upscale(volume, models["guided"], references=[reference], computing=CPU)
+    flipped = Grid((32, 32, 32), (1.0, 1.0, 1.0), (33.5, -4.5, 4.5), (-1.0, 0, 0, 0, 1.0, 0, 0, 0, 1.0))
+    mirrored = Volume(fine.array[::-1].copy(), flipped)
+    assert flipped.distance_to(reference.grid) > 1
+    other = upscale(volume, models["guided"], references=[mirrored], computing=CPU)
+    assert np.abs(plain.array - other.array).max() < 1e-3 * np.ptp(plain.array)
+    empty = Volume(np.random.default_rng(0).random((32, 32, 32)), reference.grid)
+    without = upscale(volume, models["guided"], references=[empty], computing=CPU)
+    assert np.abs(plain.array - without.array).max() > 1e-2 * np.ptp(plain.array)
+
+
+def test_a_reference_that_does_not_overlap_is_refused(models):
+    volume = brain((16, 16, 16))
+    away = Volume(volume.array, Grid((16, 16, 16), origin=(300.0, 0.0, 0.0)), name="far.nii")
+    with pytest.raises(RequestError, match=r"far\.nii.*covers"):
+        upscale(volume, models["guided"], references=[away], computing=CPU)
+
+
+def test_the_header_says_how_it_was_made(models):
+    header = upscale(brain(), models["2D"], plane="axial", computing=CPU).header
+    assert header["MRISuperResolution.model"] == "flat"
+    assert header["MRISuperResolution.plane"] == "axial"
+    assert header["MRISuperResolution.factors"] == "2x2x1"
+    assert header["MRISuperResolution.device"] == "cpu"
+    assert header["MRISuperResolution.precision"] == "float32"
+    assert len(header["MRISuperResolution.sha256"]) == 64
+    assert "research use" in header["MRISuperResolution.notice"]
+    assert len(header[NOTE]) <= 100
+
+
+def test_a_spacing_asks_for_the_same_as_a_scale(models):
+    volume = brain(spacing=(1.0, 1.0, 3.0))
+    by_spacing = upscale(volume, models["3D"], spacing=(1, 1, 1), computing=CPU)
+    by_scale = upscale(volume, models["3D"], scale=(1, 1, 3), computing=CPU)
+    assert by_spacing.grid == by_scale.grid
+    np.testing.assert_array_equal(by_spacing.array, by_scale.array)
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrong", "message"),
+    [
+        ("3D", {"scale": [3.5]}, "from 1 to 3"),
+        ("3D", {"plane": "axial"}, "plane"),
+        ("2D", {"scale": [3]}, "2 times finer"),
+        ("2D", {"scale": [2, 2, 2], "plane": "axial"}, "2 times finer"),
+        ("2D", {"spacing": [1, 0.5, 0.5], "plane": "axial"}, "2 times finer"),
+        ("guided", {}, "needs 1"),
+        ("spline", {"scale": [1, 2]}, "three"),
+        ("spline", {"scale": [2], "spacing": [1, 1, 1]}, "one of them"),
+        ("spline", {"spacing": [2, 1, 1]}, "coarser"),
+    ],
+)
+def test_what_a_model_was_not_made_for_is_refused(models, kind, wrong, message):
+    with pytest.raises(RequestError, match=message):
+        upscale(brain(), models.get(kind, kind), computing=CPU, **wrong)
