@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from conftest import Outcome
 from volumes import OBLIQUE, blobs, centred_grid, world_of
 
 from MRISuperResolutionLib.files import read_header, read_volume, write_volume
@@ -207,6 +208,18 @@ print(*sys.modules, file=sys.stderr)
     child = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)
     assert child.returncode == 0, child.stderr
     assert not set(unwanted.split()) & set(child.stderr.split())
+
+
+def test_a_missing_package_is_named(weights, volume, results):
+    script = f"""
+import sys
+sys.modules["torch"] = None
+from MRISuperResolutionLib.cli import main
+sys.exit(main(["upscale", {str(volume)!r}, {str(results / "out.mha")!r}, "--model", "plain"]))
+"""
+    environment = {**os.environ, "MRISR_WEIGHTS": str(weights)}
+    child = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)
+    assert_refused(Outcome(child.returncode, child.stdout, child.stderr), "torch is not installed")
 
 
 # --- the other commands

@@ -153,9 +153,10 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(truths, tmp_path, monkeypatc
             raise OSError("killed")
         return intact(stream, number)
 
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="killed"):
-        patch.setattr(PatchStream, "batch", dies_in_the_fifth_batch)
+    monkeypatch.setattr(PatchStream, "batch", dies_in_the_fifth_batch)
+    with pytest.raises(OSError, match="killed"):
         train(RECNN, truths, tmp_path / "parts", [(2, 2, 2)], progress=False)
+    monkeypatch.undo()
     resumed = train(RECNN, truths, tmp_path / "parts", [(2, 2, 2)], progress=False)
     for name, tensor in whole.state_dict().items():
         torch.testing.assert_close(resumed.state_dict()[name], tensor, rtol=1e-6, atol=1e-7)

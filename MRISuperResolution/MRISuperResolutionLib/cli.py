@@ -63,6 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # whoever read our output has gone; nobody is left to be told
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except ModuleNotFoundError as error:
+        return _fail(f"the Python package {error.name} is not installed: install it first", RequestError.exit_code)
     except OSError as error:
         return _fail(f"the system refuses: {error}; check the path and the disk", RequestError.exit_code)
     return 0
