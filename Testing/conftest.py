@@ -91,7 +91,8 @@ def start(weights):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "MRISR_WEIGHTS": str(weights)},
+            # buffered as for most users, whatever the machine that tests says
+            env={**os.environ, "MRISR_WEIGHTS": str(weights), "PYTHONUNBUFFERED": ""},
             **options,
         )
 

@@ -48,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _listen_for_cancel(getattr(options, "progress", None) == "json")
     try:
         options.run(options)
-        sys.stdout.flush()
+        # now, while a reader that has gone can still be noticed; there may be no standard output at all
+        print(end="", flush=True)
     except (RequestError, OutOfMemory) as error:
         return _fail(str(error), error.exit_code)
     except Cancelled as error:

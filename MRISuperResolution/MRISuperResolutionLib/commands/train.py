@@ -91,7 +91,9 @@ def run(options: argparse.Namespace) -> None:
     factors = [lowest(parse_factors(text)) for text in options.validate_factors]
     truths = read_manifest(options.manifest, options.data)
     network = train(protocol, truths, options.folder, factors, progress=not options.no_bar)
-    command = shlex.join(["mrisr", *sys.argv[1:]])
+    # where somebody keeps their data is not for the card
+    words = ["DATA" if word == str(options.data) else word for word in sys.argv[1:]]
+    command = shlex.join(["mrisr", *words])
     card = export(network, options.name, options.summary, protocol, truths, factors, command, options.export)
     print(f"{card.path}: {card.bytes / 1e6:.1f} MB, {card.licence}")
     for figure in card.figures:
