@@ -19,6 +19,9 @@ from .operators import apply_along_axes, band_limit_matrix, gaussian_matrix, spl
 
 FWHM_PER_SIGMA = 2 * math.sqrt(2 * math.log(2))
 
+SIGMA_RANGE = (0.01, 100.0)
+"""HR voxels: no blur at all, and no image left."""
+
 Blur = Literal["fixed", "thickness", "none"]
 Noise = Literal["none", "gaussian", "rician"]
 Sampling = Literal["cells", "corners"]
@@ -53,8 +56,10 @@ class Acquisition:
         for given, known in ((self.blur, Blur), (self.noise, Noise), (self.sampling, Sampling)):
             if given not in get_args(known):
                 raise RequestError(f"unknown setting {given!r}: choose one of {', '.join(get_args(known))}")
-        if not (math.isfinite(self.sigma) and self.sigma > 0):
-            raise RequestError(f"the blur sigma must be positive, not {self.sigma:g}: give HR voxels")
+        if not SIGMA_RANGE[0] <= self.sigma <= SIGMA_RANGE[1]:
+            raise RequestError(
+                f"the blur sigma is {self.sigma:g}: give HR voxels, from {SIGMA_RANGE[0]:g} to {SIGMA_RANGE[1]:g}"
+            )
         if self.radius is not None and self.radius < 0:
             raise RequestError(f"the kernel radius must not be negative, not {self.radius}: give HR voxels")
         if not all(0 < kept <= 1 for kept in self.kspace):

@@ -83,7 +83,7 @@ def _listen_for_cancel(follow_stdin: bool) -> None:
     def cancel(number: int, frame: object) -> None:
         # a second signal must not break into the clean-up after the first
         if once.acquire(blocking=False):
-            raise Cancelled("cancelled, nothing was written", 128 + number)
+            raise Cancelled("cancelled: no file was left half-written", 128 + number)
 
     for number in CANCELLING:
         signal.signal(number, cancel)

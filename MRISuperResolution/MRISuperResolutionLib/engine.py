@@ -20,13 +20,13 @@ from .memory import available_memory, process_memory
 from .networks.base import Network, channels_last
 from .tiling import Tile, choose_tile, tiles
 
-OVERHEAD = 1.25
+OVERHEAD = 1.5
 """Memory that a convolution takes besides its input and output, as a factor."""
 
 
 def bytes_per_voxel(network: Network, precision: torch.dtype) -> float:
     """Memory that the network needs for each input voxel of a tile."""
-    maps = network.width * precision.itemsize
+    maps = network.map_bytes(precision.itemsize)
     images = 4 * (1 + network.references + 3 * network.factor**network.dimensions)
     return OVERHEAD * maps + images
 

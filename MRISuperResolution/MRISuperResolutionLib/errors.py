@@ -13,8 +13,8 @@ class OutOfMemory(RuntimeError):
     exit_code = 3
 
 
-class Cancelled(Exception):
-    """The user, or the program that started us, asked to stop."""
+class Cancelled(BaseException):
+    """The user, or the program that started us, asked to stop; no ``except Exception`` on the way holds it up."""
 
     def __init__(self, message: str = "cancelled", exit_code: int = 130) -> None:
         super().__init__(message)

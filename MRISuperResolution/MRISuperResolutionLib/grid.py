@@ -53,11 +53,6 @@ class Grid:
         """3 x 3; column a is the world vector (mm) from one voxel to the next along index axis a."""
         return np.reshape(self.direction, (3, 3)) * np.asarray(self.spacing)
 
-    @property
-    def extent(self) -> Triple:
-        """Edge lengths of the box in mm, along i, j, k."""
-        return tuple(n * d for n, d in zip(self.size, self.spacing, strict=True))  # type: ignore[return-value]
-
     def to_world(self, index: np.ndarray) -> np.ndarray:
         """Continuous index coordinates (..., 3) of this grid -> world coordinates (..., 3) in mm."""
         return np.asarray(index) @ self.axes.T + np.asarray(self.origin)
@@ -106,11 +101,17 @@ class Grid:
     def with_spacing(self, spacing: Sequence[float]) -> Grid:
         """The same box in cells as close to ``spacing`` (mm along i, j, k) as whole numbers allow.
 
-        Raises RequestError for a spacing that is not positive.
+        Raises RequestError for a spacing that is not positive or more than 16 times finer.
         """
         if not all(math.isfinite(d) and d > 0 for d in spacing):
             raise RequestError(f"the spacing must be positive, not {list(spacing)}: give millimetres for each axis")
-        return self.with_size([max(1, round_half_up(e / d)) for e, d in zip(self.extent, spacing, strict=True)])
+        factors = [old / new for old, new in zip(self.spacing, spacing, strict=True)]
+        if max(factors) > LARGEST_FACTOR:
+            raise RequestError(
+                f"the spacing {list(spacing)} is {max(factors):g} times finer than the input's, more than "
+                f"{LARGEST_FACTOR:g}: give millimetres for each axis"
+            )
+        return self.with_size([max(1, round_half_up(n * f)) for n, f in zip(self.size, factors, strict=True)])
 
     def factors_to(self, other: Grid) -> Triple:
         """How many cells of ``other`` one cell of this grid holds, along i, j, k (same box, same axes)."""

@@ -24,8 +24,8 @@ def evaluate(result: Volume, truth: Volume, mask: Volume | None = None) -> dict[
     voxels             how many are compared
     data_range         largest minus smallest value of the truth among them
 
-    With ``mask`` (non-zero inside, on the same grid) the errors, the mean of SSIM and the range are taken
-    inside it. Raises RequestError for volumes on other grids and for an empty mask.
+    With ``mask`` (a number other than zero inside, on the same grid) the errors, the mean of SSIM and the
+    range are taken inside it. Raises RequestError for volumes on other grids and for an empty mask.
     """
     for other in (result, *([mask] if mask else [])):
         if other.grid.size != truth.grid.size or other.grid.distance_to(truth.grid) > SAME_GRID_MM:
@@ -34,11 +34,12 @@ def evaluate(result: Volume, truth: Volume, mask: Volume | None = None) -> dict[
                 "upscale to it with --spacing"
             )
     check_image(truth)
+    check_image(result)
     try:
         from skimage.metrics import structural_similarity
     except ImportError as missing:
         raise RequestError("evaluation needs scikit-image: pip install 'MRISuperResolution[evaluate]'") from missing
-    inside = np.ones(truth.grid.size, bool) if mask is None else mask.array != 0
+    inside = np.ones(truth.grid.size, bool) if mask is None else (mask.array != 0) & np.isfinite(mask.array)
     if not inside.any():
         raise RequestError(f"the mask {mask.name if mask else ''} is empty: give one that is not zero in the brain")
     x, y = result.array.astype(np.float64), truth.array.astype(np.float64)

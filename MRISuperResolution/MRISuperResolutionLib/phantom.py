@@ -26,11 +26,11 @@ FOLIUM_MM = 1.4
 GYRUS_MM = 14.0
 """Typical width of a gyrus: half a wavelength of the folding."""
 
-TISSUES = ("csf", "grey", "white", "deep", "stem", "lesion", "skull", "scalp")
+TISSUES = ("csf", "grey", "white", "deep", "stem", "lesion")
 INTENSITIES = {
-    "T1w": (160, 500, 800, 600, 740, 620, 60, 900),
-    "T2w": (930, 540, 360, 440, 390, 720, 50, 600),
-    "FLAIR": (80, 560, 410, 500, 430, 850, 50, 650),
+    "T1w": (160, 500, 800, 600, 740, 620),
+    "T2w": (930, 540, 360, 440, 390, 720),
+    "FLAIR": (80, 560, 410, 500, 430, 850),
 }
 
 
@@ -39,19 +39,18 @@ def brain_phantom(
     contrast: str = "T1w",
     seed: int = 0,
     noise: float = 0.01,
-    skull: bool = False,
 ) -> NDArray[np.float32]:
     """Return a brain-like volume, the same for the same arguments.
 
-    size      voxels along i, j, k, each at least 16; the head fills the box, whatever its shape
+    size      voxels along i, j, k, each at least 16; the brain is stretched to the box, whatever its shape
     contrast  "T1w", "T2w" or "FLAIR"
     seed      not negative; chooses the anatomy, which the three contrasts and all sizes share
     noise     standard deviation of the Rician noise as a fraction of the white-matter intensity
-    skull     whether to add skull and scalp; without them the brain looks extracted
 
     The result is float32, indexed [i, j, k] with i from left to right, j from posterior to anterior and k
-    from inferior to superior. Intensities have arbitrary units: never negative, about 0 to 1000, and exactly
-    0 outside the head. The box is 160 x 200 x 160 mm, so the default size has voxels of 1.25 mm.
+    from inferior to superior. The box is 160 x 200 x 160 mm, so the default size has voxels of 1.25 mm.
+    Intensities have arbitrary units: never negative, about 0 to 1000, and exactly 0 outside the brain, as if
+    it had been extracted.
 
     Raises ValueError if a size, the contrast, the seed or the noise is not one of those above.
     """
@@ -67,7 +66,7 @@ def brain_phantom(
     softness = float(np.mean(_spacing(axes)))
 
     image = np.zeros([a.size for a in axes], np.float32)
-    for tissue, depth in _layers(axes, skull, rng):
+    for tissue, depth in _layers(axes, rng):
         image += np.clip(depth / softness + 0.5, 0, 1) * (intensity[tissue] - image)
 
     bias, texture = _random_field(axes, 40, rng), _random_field(axes, 3, rng)
@@ -77,18 +76,13 @@ def brain_phantom(
     return np.where(image > 0, noisy, 0).astype(np.float32)
 
 
-def _layers(axes: list[Field], skull: bool, rng: np.random.Generator) -> Iterator[tuple[str, Field]]:
+def _layers(axes: list[Field], rng: np.random.Generator) -> Iterator[tuple[str, Field]]:
     """Yield tissues and their depth in the order in which to paint them."""
     # A gentle bend of space: no two heads, nor the two halves of one, are alike.
     x, y, z = (g + 2 * _random_field(axes, 35, rng) for g in np.meshgrid(*axes, indexing="ij"))
     cerebellum, stem, core, ventricles = (f(x, y, z) for f in (_cerebellum, _brainstem, _core, _ventricles))
     hemispheres = _hemispheres(x, y, z, cerebellum)
-    brain = _union(hemispheres, cerebellum, stem)
-    if skull:
-        head = _smooth_max(brain, _ellipsoid(x, y, z, (0, -2, 0), (67, 86, 68)), 20)
-        yield "scalp", head + 8
-        yield "skull", head + 4
-    yield "csf", brain + 1.5
+    yield "csf", _union(hemispheres, cerebellum, stem) + 1.5
 
     pial = _fold(hemispheres, axes, rng)
     white = _smooth_max(pial - CORTEX_MM, core, 3)
@@ -99,6 +93,7 @@ def _layers(axes: list[Field], skull: bool, rng: np.random.Generator) -> Iterato
     yield "grey", folia
     yield "white", folia - FOLIUM_MM
     yield "deep", _nuclei(x, y, z)
+    # Where the random field peaks near the ventricles, well inside the white matter.
     blobs = 4 * (_random_field(axes, 4, rng) - 2.3)
     yield "lesion", np.minimum(blobs, np.minimum(white - 2, ventricles + 22))
     yield "csf", ventricles
@@ -113,7 +108,8 @@ def _hemispheres(x: Field, y: Field, z: Field, cerebellum: Field) -> Field:
     interhemispheric = np.hypot(x, np.maximum(_core(0 * x, y, z) + 2, 0)) - 0.8
     beyond = np.maximum(np.maximum(36 - side, np.abs(y - 8) - 32), 0)
     lateral = np.hypot(z + 8 + 0.35 * y, beyond) - 1
-    return np.minimum(_smooth_min(_smooth_min(hull, interhemispheric, 4), lateral, 4), -cerebellum - 2.5)
+    hull = _smooth_min(_smooth_min(hull, interhemispheric, 4), lateral, 4)
+    return _smooth_min(hull, -cerebellum - 2.5, 1)
 
 
 def _fold(hull: Field, axes: list[Field], rng: np.random.Generator) -> Field:
@@ -246,7 +242,7 @@ def _random_field(axes: list[Field], scale: float, rng: np.random.Generator) -> 
 
 def _rician(image: Field, sigma: float, rng: np.random.Generator) -> Field:
     real, imaginary = sigma * rng.standard_normal((2, *image.shape), dtype=np.float32)
-    return np.hypot(image + real, imaginary)
+    return _norm(image + real, imaginary)
 
 
 def _axis(count: int, extent: float) -> Field:

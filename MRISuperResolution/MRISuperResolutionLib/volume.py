@@ -13,6 +13,9 @@ from .grid import Grid
 SMALLEST_SIZE = 3
 """Fewer voxels than this along an axis leave nothing to interpolate."""
 
+SMALLEST_RANGE, LARGEST_VALUE = 1e-30, 1e30
+"""Bounds on intensities that leave room for arithmetic in single precision."""
+
 
 @dataclass(frozen=True)
 class Volume:
@@ -35,7 +38,8 @@ class Volume:
 def check_image(volume: Volume) -> None:
     """Raise RequestError unless the volume can be worked on.
 
-    It needs three voxels or more along each axis, finite numbers, and more than one value.
+    It needs three voxels or more along each axis and finite numbers of more than one value, in a range that
+    single precision can work with.
     """
     name = volume.name
     thin = [n for n in volume.grid.size if n < SMALLEST_SIZE]
@@ -46,8 +50,13 @@ def check_image(volume: Volume) -> None:
         )
     if volume.array.dtype.kind == "f":
         _check_finite(volume.array, name)
-    if volume.array.min() == volume.array.max():
-        raise RequestError(f"{name} is constant ({volume.array.flat[0]:g} everywhere): is it the right file?")
+    low, high = (float(x) for x in (volume.array.min(), volume.array.max()))
+    if low == high:
+        raise RequestError(f"{name} is constant ({low:g} everywhere): is it the right file?")
+    if high - low < SMALLEST_RANGE or max(-low, high) > LARGEST_VALUE:
+        raise RequestError(
+            f"{name} has values from {low:g} to {high:g}, which single precision cannot work with: scale them first"
+        )
 
 
 def _check_finite(array: np.ndarray, name: str) -> None:

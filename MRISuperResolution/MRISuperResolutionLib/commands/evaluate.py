@@ -23,10 +23,8 @@ def run(options: argparse.Namespace) -> None:
 
     from ..files import read_volume
     from ..metrics import evaluate
-    from ..volume import check_image
 
     result, truth = read_volume(options.result), read_volume(options.truth)
-    check_image(result)
     figures = evaluate(result, truth, read_volume(options.mask) if options.mask else None)
     if options.json:
         # JSON knows no infinity

@@ -13,6 +13,7 @@ SETTINGS = (
     "patch",
     "batch",
     "patches_per_block",
+    "loss",
     "steps",
     "learning_rate",
     "schedule",
@@ -49,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     settings.add_argument("--patch", type=int, help="voxels along the side")
     settings.add_argument("--batch", type=int, help="patches in a step")
     settings.add_argument("--patches-per-block", type=int, help="patches cut from one simulated block or slice")
+    settings.add_argument("--loss", choices=("mse", "relative"))
     settings.add_argument("--steps", type=int)
     settings.add_argument("--learning-rate", type=float)
     settings.add_argument("--schedule", choices=("step", "cosine"))

@@ -26,6 +26,10 @@ class Network(nn.Module):
     receptive_radius: int
     width: int
 
+    def map_bytes(self, itemsize: int) -> float:
+        """Bytes of feature maps per input voxel when convolutions work on numbers of ``itemsize`` bytes."""
+        return self.width * itemsize
+
     @property
     def architecture(self) -> dict[str, Any]:
         """Name and size parameters, from which ``networks.build`` makes this network again."""

@@ -82,6 +82,10 @@ class ResNet(Network):
             "blocks": len(self.blocks),
         }
 
+    def map_bytes(self, itemsize: int) -> float:
+        # the tail works in single precision whatever the rest does
+        return super().map_bytes(4)
+
     def reconstruct(self, y: Tensor, guidance: Tensor | None) -> Tensor:
         """LR slices and guidance maps (batch, filters, height, width; None: all ones) -> HR slices."""
         x = self.head(y)

@@ -14,9 +14,12 @@ from torch.nn import functional
 from ..networks.base import Network, channels_last
 from .protocol import Protocol
 
+LEAST_ERROR = 1e-5
+"""Mean squared error, in normalised units, below which a patch no longer counts for more in the relative loss."""
+
 
 class Lesson(lightning.LightningModule):
-    """Mean squared error, Adam with its own rate for biases, the protocol's schedule.
+    """The protocol's loss, Adam with its own rate for biases, the protocol's schedule.
 
     ``examine`` maps the network to a dict of figures; it is called every ``validate_every`` steps.
     """
@@ -27,11 +30,18 @@ class Lesson(lightning.LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor], number: int) -> Tensor:
         source, target = batch
-        loss = functional.mse_loss(self.network(channels_last(source)).float(), target)
+        loss = self.loss(self.network(channels_last(source)).float(), source, target)
         if not torch.isfinite(loss):
             raise FloatingPointError(f"the loss is {loss.item()} at step {self.global_step}: lower the learning rate")
         self.log("loss", loss, prog_bar=True)
         return loss
+
+    def loss(self, result: Tensor, source: Tensor, target: Tensor) -> Tensor:
+        """The protocol's loss of a batch; ``source`` is on the target's grid where it is "relative"."""
+        if self.protocol.loss == "mse":
+            return functional.mse_loss(result, target)
+        error, spline_error = (((x - target) ** 2).flatten(1).mean(dim=1) for x in (result, source[:, :1]))
+        return (error / (spline_error + LEAST_ERROR)).mean()
 
     def validation_step(self, batch: Any, number: int) -> None:
         self.log_dict(self.examine(self.network), prog_bar=True, batch_size=1)

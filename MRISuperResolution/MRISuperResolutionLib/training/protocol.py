@@ -25,6 +25,8 @@ class Protocol:
     patch              voxels along each side of a training patch, on the network's input grid
     batch              patches in a step
     patches_per_block  patches cut from one simulated block or slice
+    loss               "mse", or "relative": each patch's mean squared error over that of its spline input, so
+                       that smooth and noisy volumes, small and large factors count alike (3D networks)
     steps              optimiser steps in all
     learning_rate      of the weights at the start; ``bias_rate`` is the biases' share of it
     schedule           "step": times ``decay`` every ``decay_every`` of the run; "cosine": down to 0
@@ -38,6 +40,7 @@ class Protocol:
     patch: int = 25
     batch: int = 64
     patches_per_block: int = 4
+    loss: Literal["mse", "relative"] = "mse"
     steps: int = 10_000
     learning_rate: float = 1e-3
     bias_rate: float = 1.0

@@ -14,6 +14,7 @@ from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from torch.utils.data import DataLoader
 
+from ..errors import RequestError
 from ..grid import Triple
 from ..networks import build
 from ..networks.base import Network, channels_last
@@ -39,13 +40,15 @@ def train(
     """Train, or go on training, in ``folder``; returns the trained network, on the CPU.
 
     ``folder`` gets ``log/version_N/metrics.csv`` for the Nth start (loss, and gain over spline on the
-    validation volumes, at ``factors`` for 3D networks) and ``last.ckpt``. Where that checkpoint is there already, training goes on from it with
-    the batches that follow, as if it had never stopped.
+    validation volumes, at ``factors`` for 3D networks) and ``last.ckpt``. Where that checkpoint is there
+    already, training goes on from it with the batches that follow, as if it had never stopped.
     """
     # what Lightning says of itself at the start is no news to whoever trains a network here
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     lightning.seed_everything(protocol.seed, verbose=False)
     network = channels_last(build(protocol.architecture))
+    if protocol.loss == "relative" and network.factor != 1:
+        raise RequestError("the relative loss needs a network on the target grid, such as ReCNN: choose mse")
     stream = PatchStream([t for t in truths if t.split == "train"], network, protocol)
     examiner = Examiner([t for t in truths if t.split == "validate"], network, protocol, factors)
     lesson = Lesson(network, protocol, examiner)
