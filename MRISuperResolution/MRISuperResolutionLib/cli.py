@@ -18,7 +18,8 @@ from . import __version__
 from .commands import COMMANDS
 from .errors import Cancelled, OutOfMemory, RequestError
 
-CANCELLING = (signal.SIGINT, signal.SIGTERM)
+CANCELLING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""Ctrl-C, a request to end, and the terminal's end."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -86,7 +87,10 @@ def _listen_for_cancel(follow_stdin: bool) -> None:
             raise Cancelled("cancelled: no file was left half-written", 128 + number)
 
     for number in CANCELLING:
-        signal.signal(number, cancel)
+        # nohup asks for SIGHUP to be ignored; a shell asks it for Ctrl-C of its background jobs, but `kill -INT`
+        # is meant
+        if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, cancel)
     if follow_stdin and sys.stdin is not None and _is_pipe(sys.stdin.fileno()):
         threading.Thread(target=_cancel_at_end_of_stdin, daemon=True).start()
 

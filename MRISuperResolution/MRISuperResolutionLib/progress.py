@@ -20,6 +20,9 @@ class Progress(Protocol):
     def done(self, facts: dict[str, Any]) -> None:
         """The work has ended well."""
 
+    def close(self) -> None:
+        """Nothing more will be told, however the work ended."""
+
 
 class Silent:
     """Says nothing but what the user should know, on stderr."""
@@ -31,6 +34,9 @@ class Silent:
         print(message, file=sys.stderr)
 
     def done(self, facts: dict[str, Any]) -> None:
+        pass
+
+    def close(self) -> None:
         pass
 
 
@@ -53,7 +59,7 @@ class Bar(Silent):
     def say(self, message: str) -> None:
         self.bar.write(message, file=sys.stderr)
 
-    def done(self, facts: dict[str, Any]) -> None:
+    def close(self) -> None:
         self.bar.close()
 
 
@@ -82,7 +88,7 @@ class JsonLines(Silent):
 
 
 def make_progress(kind: str) -> Progress:
-    """ "bar", "json", "none", or "auto": a bar where stderr is a terminal, else none."""
+    """The progress called "bar", "json" or "none"; "auto" is a bar where stderr is a terminal, else none."""
     if kind == "auto":
         kind = "bar" if sys.stderr.isatty() else "none"
     return {"bar": Bar, "json": JsonLines, "none": Silent}[kind]()

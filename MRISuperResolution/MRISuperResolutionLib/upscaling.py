@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,11 @@ from .request import Plan, plan
 from .volume import Volume, check_image
 from .weights import SPLINE, Card, find_card, load_network
 
+if TYPE_CHECKING:
+    import torch
+
+    from .networks.base import Network
+
 RESULT_BYTES = 13
 """Memory that each voxel of a result takes, from the resampling to the file, without any network."""
 
@@ -33,6 +38,15 @@ class Computing:
     device: str = "auto"
     precision: str = "auto"
     max_memory: float | None = None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A network with its weights, and the torch device and dtype that it computes with."""
+
+    network: Network
+    device: torch.device
+    precision: torch.dtype
 
 
 def upscale(
@@ -65,7 +79,8 @@ def upscale(
         check_image(image)
     card = None if model == SPLINE else find_card(model)
     plan_ = plan(volume.grid, card, scale, spacing, plane, len(references))
-    if card is None:
+    ready = None if card is None else _prepare(card, computing)
+    if ready is None:
         _check_for_spline(computing)
     _check_memory(plan_.target, memory_limit(computing.max_memory))
     progress.report(0.0, "preparing")
@@ -77,15 +92,15 @@ def upscale(
         "factors": plan_.factors,
         "plane": plan_.plane,
     }
-    if card is None:
+    if card is None or ready is None:
         high = resample(low, plan_.target.size)
     else:
         source = _network_input(low, volume, plan_, references, register)
         del low
-        high, used = _compute(card, source, computing, Stage(progress, 0.05, 0.95, "computing"), progress)
+        used, high = _compute(ready, source, computing, progress)
         if plan_.slice_axis is not None:
             high = np.moveaxis(high, 0, plan_.slice_axis)
-        made |= used
+        made |= {"device": str(used.device), "precision": str(used.precision).removeprefix("torch.")}
         made |= {"references": len(references), "registered": register, "licence": card.licence}
     progress.report(0.95, "original units")
     array = to_type(normalisation.undo(high), volume.array.dtype)
@@ -123,25 +138,31 @@ def _network_input(
     return source
 
 
+def _prepare(card: Card, computing: Computing) -> Prepared:
+    """What can be refused before the work starts: the device, the precision, the weights."""
+    device = choose_device(computing.device)
+    return Prepared(load_network(card), device, choose_precision(computing.precision, device))
+
+
 def _compute(
-    card: Card, source: np.ndarray, computing: Computing, stage: Stage, progress: Progress
-) -> tuple[np.ndarray, dict[str, Any]]:
-    """Network output and what it was computed with; on the CPU where "auto" found a GPU that is too small."""
+    ready: Prepared, source: np.ndarray, computing: Computing, progress: Progress
+) -> tuple[Prepared, np.ndarray]:
+    """Network output and what it was computed with: the CPU where "auto" found a GPU that is too small."""
     from .engine import run_network
 
-    limit = memory_limit(computing.max_memory)
-    network = load_network(card)
-    device = choose_device(computing.device)
-    precision = choose_precision(computing.precision, device)
     if computing.device == "auto":
-        progress.say(f"computing on {device}")
+        progress.say(f"computing on {ready.device}")
     try:
-        result = run_network(
-            network, source, device=device, precision=precision, memory_limit=limit, report=stage.report
+        return ready, run_network(
+            ready.network,
+            source,
+            device=ready.device,
+            precision=ready.precision,
+            memory_limit=memory_limit(computing.max_memory),
+            report=Stage(progress, 0.05, 0.95, "computing").report,
         )
     except OutOfMemory:
-        if computing.device != "auto" or device.type == "cpu":
+        if computing.device != "auto" or ready.device.type == "cpu":
             raise
-        progress.say(f"{device} has too little memory: computing on the CPU")
-        return _compute(card, source, replace(computing, device="cpu"), stage, progress)
-    return result, {"device": str(device), "precision": str(precision).removeprefix("torch.")}
+    progress.say(f"{ready.device} has too little memory: computing on the CPU")
+    return _compute(replace(ready, device=choose_device("cpu")), source, replace(computing, device="cpu"), progress)

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from .upscale import add_computing_arguments, computing
 
-SMALLEST_SIZE = 32
-"""Fewer voxels than this along an axis show no brain."""
-
 if TYPE_CHECKING:
     from ..figures import Row
     from ..upscaling import Computing
     from ..volume import Volume
     from ..weights import Card
+
+SMALLEST_SIZE = 32
+"""Fewer voxels than this along an axis show no brain."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,6 +65,7 @@ def _try(card: Card, folder: Path, size: tuple[int, int, int], how: Computing) -
     plane = "axial" if card.dimensions == 2 else None
     factor = card.factors.get("in_plane", 2.0)
     factors = (factor, factor, 1.0 if plane else factor)
+    shown = "x".join(f"{f:g}" for f in factors)
     acquisition = Acquisition(factors, sigma=card.acquisition["sigma"], radius=card.acquisition["radius"])
     low = Volume(acquisition.apply(truth.array), acquisition.grid(truth.grid))
     results = {
@@ -75,11 +76,11 @@ def _try(card: Card, folder: Path, size: tuple[int, int, int], how: Computing) -
     write_volume(low, folder / f"{card.name}-input.nii.gz", overwrite=True)
     for name, result in results.items():
         figures = evaluate(result, truth)
-        print(f"{card.name} on {card.contrasts[0]}, factors {factors}: {name:<14} "
-              f"PSNR {figures['psnr_db']:.2f} dB, SSIM {figures['ssim']:.4f}")  # fmt: skip
+        psnr, ssim = figures["psnr_db"], figures["ssim"]
+        print(f"{card.contrasts[0]}, factors {shown}: {name:<14} PSNR {psnr:.2f} dB, SSIM {ssim:.4f}")
         write_volume(result, folder / f"{card.name}-by-{name}.nii.gz", overwrite=True)
     return Row(
-        title=f"{card.contrasts[0]}, 1/{'x'.join(f'{f:g}' for f in factors)}",
+        title=f"{card.contrasts[0]} at 1/{shown}",
         truth=truth.array,
         source=repeated(low.array, truth.grid.size),
         spline=results[SPLINE].array,

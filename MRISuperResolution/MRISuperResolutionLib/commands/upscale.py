@@ -6,6 +6,7 @@ The result covers exactly the box of the input, in the input's units and scalar 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -93,27 +94,27 @@ def run(options: argparse.Namespace) -> None:
     volume = read_volume(options.input)
     target = plan(volume.grid, card, options.scale, options.spacing, options.plane, len(options.reference)).target
     check_output(options.output, target, volume.array.dtype, options.overwrite)
-    progress = make_progress(options.progress)
-    result = upscale(
-        volume,
-        options.model,
-        scale=options.scale,
-        spacing=options.spacing,
-        plane=options.plane,
-        references=[read_volume(path) for path in options.reference],
-        register=options.register,
-        computing=how,
-        progress=progress,
-    )
-    del volume
-    progress.report(0.97, "writing")
-    write_volume(result, options.output, options.overwrite)
-    progress.report(1.0, "done")
-    progress.done(
-        {
-            "output": str(options.output),
-            "size": result.grid.size,
-            "spacing_mm": result.grid.spacing,
-            "provenance": dict(result.header),
-        }
-    )
+    with contextlib.closing(make_progress(options.progress)) as progress:
+        result = upscale(
+            volume,
+            options.model,
+            scale=options.scale,
+            spacing=options.spacing,
+            plane=options.plane,
+            references=[read_volume(path) for path in options.reference],
+            register=options.register,
+            computing=how,
+            progress=progress,
+        )
+        del volume
+        progress.report(0.97, "writing")
+        write_volume(result, options.output, options.overwrite)
+        progress.report(1.0, "done")
+        progress.done(
+            {
+                "output": str(options.output),
+                "size": result.grid.size,
+                "spacing_mm": result.grid.spacing,
+                "provenance": dict(result.header),
+            }
+        )
