@@ -55,7 +55,11 @@ DGGRN = preset(
 def write_manifest(folder, rows):
     lines = [",".join(COLUMNS)]
     for row in rows:
-        lines.append(",".join({"kspace": "1 1 1", "licence": "CC0", **row}[column] for column in COLUMNS))
+        lines.append(
+            ",".join(
+                {"kspace": "1 1 1", "licence": "CC0", "source": "made here", **row}[column] for column in COLUMNS
+            )
+        )
     path = folder / "manifest.csv"
     path.write_text("\n".join(lines) + "\n")
     return path

@@ -79,7 +79,13 @@ def _card(
         acquisition={"blur": "fixed", "sigma": protocol.sigma, "radius": protocol.radius, "noise": "none"},
         training={
             "data": [
-                {"subject": t.subject, "contrast": t.contrast, "planes": list(t.planes), "licence": t.licence}
+                {
+                    "subject": t.subject,
+                    "contrast": t.contrast,
+                    "planes": list(t.planes),
+                    "licence": t.licence,
+                    "source": t.source,
+                }
                 for t in used
             ],
             "settings": settings,

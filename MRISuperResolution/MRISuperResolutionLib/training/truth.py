@@ -18,7 +18,7 @@ from ..volume import Volume, check_image
 
 SPLITS = ("train", "validate")
 
-COLUMNS = ("path", "subject", "contrast", "split", "planes", "kspace", "licence")
+COLUMNS = ("path", "subject", "contrast", "split", "planes", "kspace", "licence", "source")
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Truth:
     split: str
     planes: tuple[str, ...]
     licence: str
+    source: str
     volume: Volume
 
 
@@ -41,7 +42,8 @@ def read_manifest(path: Path, data: Path) -> list[Truth]:
 
     The manifest is CSV with the columns path (relative to ``data``), subject, contrast, split (train or
     validate), planes ("axial", "axial coronal", ... or "all"), kspace (share of k-space along i, j, k that
-    holds signal, such as "0.8 0.8 1"; the rest is cropped away, which makes the voxels larger), licence.
+    holds signal, such as "0.8 0.8 1"; the rest is cropped away, which makes the voxels larger), licence,
+    source (whom to credit).
     Raises RequestError for a missing column or file, a bad volume, or a subject in both splits.
     """
     if not path.is_file():
@@ -82,6 +84,7 @@ def _read_row(row: dict[str, str], data: Path) -> Truth:
         split=row["split"],
         planes=planes,
         licence=row["licence"],
+        source=row["source"],
         volume=normalised(kspace_cropped(volume, kept)),
     )
 
