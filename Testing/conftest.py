@@ -7,11 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from volumes import OBLIQUE, blobs, centred_grid, world_of
 
 from MRISuperResolutionLib.cli import main
 from MRISuperResolutionLib.files import write_volume
 from MRISuperResolutionLib.volume import Volume
+
+# a busy machine is no failure
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 
 @dataclass
@@ -53,7 +58,7 @@ def weights(tmp_path_factory):
             planes=planes,
             spacing_mm=[0.5, 1.0],
             acquisition={"sigma": 1.0, "radius": None},
-            training={},
+            training={"data": [], "command": "none"},
             figures=[],
             licence="CC0-1.0",
         )

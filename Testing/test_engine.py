@@ -64,7 +64,7 @@ def test_the_chosen_tile_fits_and_nothing_smaller_in_work_does(size, radius, mos
         assert core == size
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(architecture=st.sampled_from(ARCHITECTURES), size=sizes, most=st.integers(0, 3000), seed=st.integers(0, 99))
 def test_tiled_equals_untiled(architecture, size, most, seed):
     torch.manual_seed(seed)

@@ -2,17 +2,13 @@
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from volumes import IDENTITY
 
 from MRISuperResolutionLib.errors import RequestError
 from MRISuperResolutionLib.grid import PLANES, Grid
-
-# a busy machine is no failure
-settings.register_profile("no deadline", deadline=None)
-settings.load_profile("no deadline")
 
 
 def triples(elements):

@@ -67,7 +67,7 @@ def test_the_result_fills_the_box_of_the_input_in_its_type(models, kind, dtype):
     np.testing.assert_array_equal(volume.array, before)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(gain=st.floats(0.01, 100), offset=st.floats(-1000, 1000), kind=st.sampled_from(["spline", "3D", "2D"]))
 def test_units_do_not_matter(models, gain, offset, kind):
     volume = brain()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..weights import Card
@@ -27,15 +27,35 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _text(card: Card) -> str:
+    blur = ", ".join(f"{key} {value}" for key, value in card.acquisition.items() if value is not None)
     lines = [
         f"{card.name}: {card.summary}",
-        f"  contrasts {', '.join(card.contrasts)}; {card.dimensions}D; factors {card.factors}; "
-        f"references {card.references}",
+        f"  {card.dimensions}D {card.architecture['name']}, {_factors(card)}, {card.references} references, "
+        f"{', '.join(card.contrasts)}, results of {card.spacing_mm[0]:g} to {card.spacing_mm[1]:g} mm",
+        f"  learned to undo: {blur}",
         f"  licence {card.licence}; {card.bytes / 1e6:.1f} MB; sha256 {card.sha256}",
-    ]
-    lines += [
-        f"  {f['subject']} {f['factors']}: PSNR {f['psnr_db']:.2f} dB (spline {f['spline_psnr_db']:.2f}), "
-        f"SSIM {f['ssim']:.4f} (spline {f['spline_ssim']:.4f})"
-        for f in card.figures
+        "  learned from:",
+        *(f"    {text}" for text in dict.fromkeys(_data(data) for data in card.training["data"])),
+        f"  by: {card.training['command']}",
+        "  on subjects it never saw, PSNR in dB and SSIM (of spline):",
+        *(f"    {_figure(figure)}" for figure in card.figures),
     ]
     return "\n".join(lines)
+
+
+def _factors(card: Card) -> str:
+    if card.dimensions == 2:
+        return f"factor {card.factors['in_plane']:g} in the plane"
+    return f"factors {card.factors['lowest']:g} to {card.factors['highest']:g} along each axis"
+
+
+def _data(data: dict[str, Any]) -> str:
+    return f"{data['subject']} {data['contrast']} ({data['licence']}; {data['source']})"
+
+
+def _figure(figure: dict[str, Any]) -> str:
+    factors = "x".join(f"{f:g}" for f in figure["factors"])
+    subject, contrast = figure["subject"], figure["contrast"]
+    psnr = f"{figure['psnr_db']:.2f} ({figure['spline_psnr_db']:.2f})"
+    ssim = f"{figure['ssim']:.4f} ({figure['spline_ssim']:.4f})"
+    return f"{subject} {contrast} {factors}: {psnr}, {ssim}"
