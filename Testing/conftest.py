@@ -58,7 +58,7 @@ def weights(tmp_path_factory):
             planes=planes,
             spacing_mm=[0.5, 1.0],
             acquisition={"sigma": 1.0, "radius": None},
-            training={"data": [], "command": "none"},
+            training={"data": [], "commands": []},
             figures=[],
             licence="CC0-1.0",
         )

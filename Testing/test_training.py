@@ -18,7 +18,7 @@ from MRISuperResolutionLib.training.export import export
 from MRISuperResolutionLib.training.lesson import rate_at
 from MRISuperResolutionLib.training.patches import PatchStream
 from MRISuperResolutionLib.training.protocol import draw_factors, parse_factors, preset
-from MRISuperResolutionLib.training.run import train
+from MRISuperResolutionLib.training.run import note_command, train
 from MRISuperResolutionLib.training.truth import COLUMNS, read_manifest
 from MRISuperResolutionLib.upscaling import upscale
 from MRISuperResolutionLib.volume import Volume
@@ -169,6 +169,13 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(truths, tmp_path, monkeypatc
     assert all("gain 2x2x2" in log.read_text() for log in logs)
 
 
+def test_a_run_taken_up_with_other_settings_is_told_as_what_it_was(truths, tmp_path):
+    assert note_command(tmp_path, "first") == [{"from_step": 0, "command": "first"}]
+    train(dataclasses.replace(RECNN, steps=3), truths, tmp_path, [(2, 2, 2)], progress=False)
+    assert len(note_command(tmp_path, "first")) == 1
+    assert note_command(tmp_path, "second")[1:] == [{"from_step": 3, "command": "second"}]
+
+
 def test_training_lowers_the_loss(truths, tmp_path):
     protocol = dataclasses.replace(RECNN, steps=40, validate_every=40, factors=(parse_factors("2,2,2"),))
     network = train(protocol, truths, tmp_path, [(2, 2, 2)], progress=False)
@@ -183,7 +190,7 @@ def test_training_lowers_the_loss(truths, tmp_path):
 @pytest.mark.parametrize("protocol", [RECNN, DGGRN], ids=["3D", "2D"])
 def test_exported_weights_serve_upscale(truths, tmp_path, protocol):
     network = build(protocol.architecture)
-    card = export(network, "mine", "a test", protocol, truths, [(2, 2, 2)], "mrisr train ...", tmp_path)
+    card = export(network, "mine", "a test", protocol, truths, [(2, 2, 2)], [], tmp_path)
     assert card.licence == "CC BY 4.0"
     assert card.contrasts == ["T1w"]
     assert [figure["subject"] for figure in card.figures] == ["c"]
@@ -198,7 +205,7 @@ def test_exported_weights_serve_upscale(truths, tmp_path, protocol):
 def test_one_noncommercial_volume_makes_the_weights_noncommercial(data, tmp_path):
     rows = [{**ROWS[0], "licence": "CC BY-NC 3.0"}, *ROWS[1:2]]
     truths = read_manifest(write_manifest(tmp_path, rows), data)
-    card = export(build(RECNN.architecture), "nc", "", RECNN, truths, [(2, 2, 2)], "", tmp_path)
+    card = export(build(RECNN.architecture), "nc", "", RECNN, truths, [(2, 2, 2)], [], tmp_path)
     assert card.licence == "CC BY-NC 4.0"
 
 
@@ -244,6 +251,9 @@ def test_the_command_trains_and_exports(data, tmp_path, capsys):
     assert (tmp_path / "run" / "last.ckpt").is_file()
     card = find_card(str(tmp_path / "weights" / "tiny.safetensors"))
     assert card.architecture == {"name": "DGGRN", "factor": 2, "filters": 4, "blocks": 1, "gradient_layers": 4}
+    (noted,) = card.training["commands"]
+    assert noted["from_step"] == 0
+    assert str(data) not in noted["command"]
 
 
 @pytest.mark.parametrize("extra", [["--architecture", "filters"], ["--factors", "2,2"], ["--protocol", "none"]])

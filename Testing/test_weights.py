@@ -84,7 +84,7 @@ def test_every_shipped_model_loads_and_its_card_is_complete():
         assert card.bytes == card.path.stat().st_size
         assert card.summary
         assert card.figures
-        assert card.training["command"].startswith("mrisr train")
+        assert all(step["command"].startswith("mrisr train") for step in card.training["commands"])
         assert all(data["licence"] for data in card.training["data"])
         noncommercial = any("NC" in data["licence"] for data in card.training["data"])
         assert ("NC" in card.licence) == noncommercial

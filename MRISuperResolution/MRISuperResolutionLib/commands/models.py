@@ -36,7 +36,7 @@ def _text(card: Card) -> str:
         f"  licence {card.licence}; {card.bytes / 1e6:.1f} MB; sha256 {card.sha256}",
         "  learned from:",
         *(f"    {text}" for text in dict.fromkeys(_data(data) for data in card.training["data"])),
-        f"  by: {card.training['command']}",
+        *(f"  from step {step['from_step']} by: {step['command']}" for step in card.training["commands"]),
         "  on subjects it never saw, PSNR in dB and SSIM (of spline):",
         *(f"    {_figure(figure)}" for figure in card.figures),
     ]

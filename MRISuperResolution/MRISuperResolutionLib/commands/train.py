@@ -20,6 +20,7 @@ SETTINGS = (
     "gradient_clip",
     "precision",
     "sigma",
+    "smoothing",
     "radius",
     "seed",
     "validate_every",
@@ -57,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     settings.add_argument("--gradient-clip", type=float)
     settings.add_argument("--precision", choices=("float32", "bfloat16"))
     settings.add_argument("--sigma", type=float, help="of the blur, in HR voxels")
+    settings.add_argument("--smoothing", type=float, help="largest sigma of a blur of the truth, in HR voxels")
     settings.add_argument("--radius", type=int, help="HR voxels that the blur kernel reaches")
     settings.add_argument("--seed", type=int)
     settings.add_argument("--validate-every", type=int, metavar="STEPS")
@@ -71,13 +73,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    import shlex
-    import sys
-
     from ..errors import RequestError
     from ..training.export import export
     from ..training.protocol import PRESETS, lowest, parse_factors, preset
-    from ..training.run import train
+    from ..training.run import note_command, train
     from ..training.truth import read_manifest
 
     overrides = {key: getattr(options, key) for key in SETTINGS}
@@ -92,12 +91,18 @@ def run(options: argparse.Namespace) -> None:
         protocol = preset(options.protocol, **overrides, architecture=PRESETS[options.protocol].architecture | sizes)
     factors = [lowest(parse_factors(text)) for text in options.validate_factors]
     truths = read_manifest(options.manifest, options.data)
+    commands = note_command(options.folder, _command(options))
     network = train(protocol, truths, options.folder, factors, progress=not options.no_bar)
-    # where somebody keeps their data is not for the card
-    words = ["DATA" if word == str(options.data) else word for word in sys.argv[1:]]
-    command = shlex.join(["mrisr", *words])
-    card = export(network, options.name, options.summary, protocol, truths, factors, command, options.export)
+    card = export(network, options.name, options.summary, protocol, truths, factors, commands, options.export)
     print(f"{card.path}: {card.bytes / 1e6:.1f} MB, {card.licence}")
     for figure in card.figures:
         gain = figure["psnr_db"] - figure["spline_psnr_db"]
         print(f"  {figure['subject']} {figure['factors']}: {gain:+.2f} dB over spline")
+
+
+def _command(options: argparse.Namespace) -> str:
+    """The command line, for the card: where somebody keeps their data is left out."""
+    import shlex
+    import sys
+
+    return shlex.join(["mrisr", *("DATA" if word == str(options.data) else word for word in sys.argv[1:])])

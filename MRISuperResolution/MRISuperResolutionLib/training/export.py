@@ -33,7 +33,7 @@ def export(
     protocol: Protocol,
     truths: Sequence[Truth],
     factors: Sequence[Triple],
-    command: str,
+    commands: list[dict[str, Any]],
     folder: Path,
 ) -> Card:
     """Write the weights and their card to ``folder``.
@@ -42,7 +42,7 @@ def export(
     ``factors``, 2D networks at their own, slice by slice in the first plane in which the volume is true.
     One non-commercial training volume makes the weights non-commercial.
     """
-    card = _card(network, name, summary, protocol, [t for t in truths if t.split == "train"], command)
+    card = _card(network, name, summary, protocol, [t for t in truths if t.split == "train"], commands)
     with tempfile.TemporaryDirectory() as trial:
         saved = save_network(network, card, Path(trial))
         figures = [
@@ -55,7 +55,12 @@ def export(
 
 
 def _card(
-    network: Network, name: str, summary: str, protocol: Protocol, truths: Sequence[Truth], command: str
+    network: Network,
+    name: str,
+    summary: str,
+    protocol: Protocol,
+    truths: Sequence[Truth],
+    commands: list[dict[str, Any]],
 ) -> Card:
     flat = network.dimensions == 2
     used = [t for t in truths if flat or set(t.planes) == set(PLANES)]
@@ -89,7 +94,7 @@ def _card(
                 for t in used
             ],
             "settings": settings,
-            "command": command,
+            "commands": commands,
         },
         figures=[],
         licence=NONCOMMERCIAL_LICENCE if noncommercial else OPEN_LICENCE,

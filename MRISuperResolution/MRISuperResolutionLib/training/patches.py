@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
@@ -82,7 +83,7 @@ def _blocks_3d(
     start = [
         int(np.clip(x - rng.integers(BLOCK), 0, max(0, n - BLOCK))) for x, n in zip(tissue, array.shape, strict=True)
     ]
-    high = _brightened(_turned(_cut(array, start, BLOCK), rng), rng)
+    high = _brightened(_smoothed(_turned(_cut(array, start, BLOCK), rng), protocol.smoothing, rng), rng)
     acquisition = Acquisition(draw_factors(protocol.factors, rng), sigma=protocol.sigma, radius=protocol.radius)
     return resample(acquisition.apply(high), high.shape), high
 
@@ -95,7 +96,8 @@ def _blocks_2d(
     axis = truth.volume.grid.slice_axis(plane)
     number = _tissue_voxel(truth.volume.array, rng)[axis]
     high = _turned(np.take(truth.volume.array, number, axis=axis), rng)
-    high = _brightened(high[tuple(slice(n - n % factor) for n in high.shape)], rng)
+    high = high[tuple(slice(n - n % factor) for n in high.shape)]
+    high = _brightened(_smoothed(high, protocol.smoothing, rng), rng)
     acquisition = Acquisition((factor, factor, 1), sigma=protocol.sigma, radius=protocol.radius)
     return acquisition.apply(high[..., None])[..., 0], high
 
@@ -115,6 +117,14 @@ def _turned(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     turned = array.transpose(rng.permutation(array.ndim))
     flips = tuple(slice(None, None, int(rng.choice((-1, 1)))) for _ in range(array.ndim))
     return np.ascontiguousarray(turned[flips])
+
+
+def _smoothed(array: np.ndarray, largest: float, rng: np.random.Generator) -> np.ndarray:
+    """The array, half of the time blurred along each axis by a Gaussian of up to ``largest`` voxels."""
+    if largest == 0 or rng.random() < 0.5:
+        return array
+    smooth: np.ndarray = gaussian_filter(array, rng.uniform(0, largest, array.ndim), mode="reflect")
+    return smooth
 
 
 def _brightened(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -22,6 +22,8 @@ class Protocol:
                        block, then a factor from each of its ranges; the axes come in a random order.
                        2D networks use their own factor in the plane.
     sigma, radius      blur of the acquisition model, in HR voxels (see ``Acquisition``)
+    smoothing          largest sigma, in HR voxels, of a blur of the truth itself, drawn anew for each axis of
+                       half of the blocks: scans of one voxel size differ in sharpness
     patch              voxels along each side of a training patch, on the network's input grid
     batch              patches in a step
     patches_per_block  patches cut from one simulated block or slice
@@ -37,6 +39,7 @@ class Protocol:
     factors: tuple[FactorRange, ...] = ()
     sigma: float = 1.0
     radius: int | None = None
+    smoothing: float = 0.0
     patch: int = 25
     batch: int = 64
     patches_per_block: int = 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import warnings
 from collections.abc import Sequence
@@ -25,6 +26,8 @@ from .protocol import Protocol
 from .truth import Truth
 
 LAST = "last.ckpt"
+
+COMMANDS = "commands.json"
 
 ONE_EXAMINATION: Any = [0]
 """Lightning wants batches to validate on; the examiner brings its own volumes."""
@@ -53,8 +56,7 @@ def train(
     examiner = Examiner([t for t in truths if t.split == "validate"], network, protocol, factors)
     lesson = Lesson(network, protocol, examiner)
     checkpoint = folder / LAST
-    if checkpoint.is_file():
-        stream.position = torch.load(checkpoint, map_location="cpu", weights_only=True)["global_step"]
+    stream.position = _steps_done(folder)
     trainer = lightning.Trainer(
         default_root_dir=folder,
         accelerator="auto",
@@ -96,3 +98,24 @@ def train(
             weights_only=True,
         )
     return network.cpu().eval()
+
+
+def note_command(folder: Path, command: str) -> list[dict[str, Any]]:
+    """Add ``command`` to those that made the run in ``folder``, and return all: [{"from_step", "command"}].
+
+    A run that is taken up again with other settings is thus told as what it was. The same command is noted once.
+    """
+    path = folder / COMMANDS
+    commands: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    if not commands or commands[-1]["command"] != command:
+        commands.append({"from_step": _steps_done(folder), "command": command})
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(commands, indent=2) + "\n", encoding="utf-8")
+    return commands
+
+
+def _steps_done(folder: Path) -> int:
+    checkpoint = folder / LAST
+    if not checkpoint.is_file():
+        return 0
+    return int(torch.load(checkpoint, map_location="cpu", weights_only=True)["global_step"])
