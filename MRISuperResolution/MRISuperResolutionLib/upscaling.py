@@ -101,7 +101,9 @@ def upscale(
         if plan_.slice_axis is not None:
             high = np.moveaxis(high, 0, plan_.slice_axis)
         made |= {"device": str(used.device), "precision": str(used.precision).removeprefix("torch.")}
-        made |= {"references": len(references), "registered": register, "licence": card.licence}
+        if references:
+            made |= {"references": len(references), "registered": register}
+        made["licence"] = card.licence
     progress.report(0.95, "original units")
     array = to_type(normalisation.undo(high), volume.array.dtype)
     return Volume(array, plan_.target, provenance("Computed by super-resolution", made))
