@@ -618,7 +618,7 @@ def test_a_stopped_run_leaves_nothing(start, large, results, stop, code):
     child = start("upscale", large, results / "out.nii.gz", "--model", "slow", "--progress", "json")
     wait_for(child, computing)
     stop(child)
-    assert ended(child) == (code, "error: cancelled, nothing was written\n")
+    assert ended(child) == (code, "error: cancelled: no file was left half-written\n")
     assert list(results.iterdir()) == []
 
 
@@ -634,7 +634,7 @@ def test_a_run_stopped_while_writing_leaves_nothing(start, large, results, furth
         child.send_signal(signal.SIGTERM)
     code, err = ended(child)
     assert code in ((130, 143) if further else (143,))
-    assert err == "error: cancelled, nothing was written\n"
+    assert err == "error: cancelled: no file was left half-written\n"
     assert list(results.iterdir()) == []
 
 

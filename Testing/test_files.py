@@ -215,7 +215,7 @@ def test_a_file_that_is_no_image_is_refused(tmp_path, suffix, content):
     (tmp_path / f"in{suffix}").write_bytes(content)
     message = refusal(read_volume, tmp_path / f"in{suffix}")
     assert f"in{suffix}" in message
-    assert "not an image" in message
+    assert "does not know its format" in message
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

@@ -108,8 +108,8 @@ class Grid:
         factors = [old / new for old, new in zip(self.spacing, spacing, strict=True)]
         if max(factors) > LARGEST_FACTOR:
             raise RequestError(
-                f"the spacing {list(spacing)} is {max(factors):g} times finer than the input's, more than "
-                f"{LARGEST_FACTOR:g}: give millimetres for each axis"
+                f"the spacing {list(spacing)} asks for the factor {max(factors):g}, more than {LARGEST_FACTOR:g}: "
+                "give millimetres for each axis"
             )
         return self.with_size([max(1, round_half_up(n * f)) for n, f in zip(self.size, factors, strict=True)])
 
