@@ -610,12 +610,15 @@ def ended(child):
     [
         (lambda child: child.send_signal(signal.SIGINT), 130),
         (lambda child: child.send_signal(signal.SIGTERM), 143),
+        (lambda child: child.send_signal(signal.SIGHUP), 129),
         (lambda child: child.stdin.close(), 143),
     ],
-    ids=["Ctrl-C", "SIGTERM", "closed stdin"],
+    ids=["Ctrl-C", "SIGTERM", "closed terminal", "closed stdin"],
 )
 def test_a_stopped_run_leaves_nothing(start, large, results, stop, code):
-    child = start("upscale", large, results / "out.nii.gz", "--model", "slow", "--progress", "json")
+    # whatever started the tests may ignore the end of its terminal, and hand that on
+    options = {"preexec_fn": lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL)}
+    child = start("upscale", large, results / "out.nii.gz", "--model", "slow", "--progress", "json", **options)
     wait_for(child, computing)
     stop(child)
     assert ended(child) == (code, "error: cancelled: no file was left half-written\n")
