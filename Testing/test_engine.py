@@ -125,6 +125,10 @@ class SmallMemory(Network):
         self.most, self.asked = most, []
         self.body = torch.nn.Conv3d(1, 1, 3, padding=1)
 
+    @property
+    def architecture(self):
+        raise AssertionError("no test asks for it")
+
     def forward(self, x):
         self.asked.append(x.numel())
         if x.numel() > self.most:

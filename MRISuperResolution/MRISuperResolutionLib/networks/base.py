@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 
-class Network(nn.Module):
+class Network(nn.Module, ABC):
     """A convolutional network that takes (batch, 1 + references, *space) to (batch, 1, *space * factor).
 
     Values are normalised intensities (about 0 to 1). All convolutions keep the size by zero padding.
@@ -31,12 +32,13 @@ class Network(nn.Module):
         return self.width * itemsize
 
     @property
+    @abstractmethod
     def architecture(self) -> dict[str, Any]:
         """Name and size parameters, from which ``networks.build`` makes this network again."""
-        raise NotImplementedError
 
+    @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
-        raise NotImplementedError
+        """(batch, 1 + references, *space) -> (batch, 1, *space * factor)."""
 
 
 def convolution(dimensions: int, inputs: int, outputs: int, kernel: int = 3) -> nn.Conv2d | nn.Conv3d:

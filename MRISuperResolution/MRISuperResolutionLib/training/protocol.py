@@ -92,6 +92,7 @@ PRESETS: dict[str, Protocol] = {
         bias_rate=0.1,
     ),
     # Du & He 2019, section 4.2: Adam 1e-4, times 0.9 every 20 of 65 epochs, LR patches of 12 x 12
+    # (how many patches make an epoch it does not say: here 64,000, which is 1,000 steps)
     "dggrn": Protocol(
         architecture={"name": "DGGRN", "factor": 2},
         radius=1,
