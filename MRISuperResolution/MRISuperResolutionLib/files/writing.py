@@ -61,7 +61,9 @@ def _written_beside(volume: Volume, path: Path) -> Iterator[Path]:
         _write(volume, part, path)
         yield part
     finally:
-        part.unlink(missing_ok=True)
+        # on a read-only file system even the removal of nothing is an error; the first one is to be told
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def _write(volume: Volume, part: Path, path: Path) -> None:
