@@ -18,7 +18,7 @@ from MRISuperResolutionLib.training.export import export
 from MRISuperResolutionLib.training.lesson import rate_at
 from MRISuperResolutionLib.training.patches import PatchStream
 from MRISuperResolutionLib.training.protocol import draw_factors, parse_factors, preset
-from MRISuperResolutionLib.training.run import note_command, train
+from MRISuperResolutionLib.training.run import noted_commands, train
 from MRISuperResolutionLib.training.truth import COLUMNS, read_manifest
 from MRISuperResolutionLib.upscaling import upscale
 from MRISuperResolutionLib.volume import Volume
@@ -170,10 +170,10 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(truths, tmp_path, monkeypatc
 
 
 def test_a_run_taken_up_with_other_settings_is_told_as_what_it_was(truths, tmp_path):
-    assert note_command(tmp_path, "first") == [{"from_step": 0, "command": "first"}]
-    train(dataclasses.replace(RECNN, steps=3), truths, tmp_path, [(2, 2, 2)], progress=False)
-    assert len(note_command(tmp_path, "first")) == 1
-    assert note_command(tmp_path, "second")[1:] == [{"from_step": 3, "command": "second"}]
+    short = dataclasses.replace(RECNN, steps=3)
+    for protocol, command in ((short, "first"), (short, "first"), (RECNN, "second")):
+        train(protocol, truths, tmp_path, [(2, 2, 2)], command, progress=False)
+    assert noted_commands(tmp_path) == [{"from_step": 0, "command": "first"}, {"from_step": 3, "command": "second"}]
 
 
 def test_training_lowers_the_loss(truths, tmp_path):
@@ -256,7 +256,17 @@ def test_the_command_trains_and_exports(data, tmp_path, capsys):
     assert str(data) not in noted["command"]
 
 
-@pytest.mark.parametrize("extra", [["--architecture", "filters"], ["--factors", "2,2"], ["--protocol", "none"]])
+@pytest.mark.parametrize(
+    "extra",
+    [
+        ["--architecture", "filters"],
+        ["--architecture", "dimensions=2"],
+        ["--factors", "2,2"],
+        ["--protocol", "none"],
+        ["--protocol", "dggrn", "--factors", "2,2,2"],
+        ["--protocol", "dggrn", "--loss", "relative"],
+    ],
+)
 def test_the_command_refuses_settings_that_make_no_sense(data, tmp_path, extra, capsys):
     manifest = str(write_manifest(tmp_path, ROWS))
     command = ["train", "--protocol", "recnn", "--name", "n", "--summary", "s", "--manifest", manifest]

@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> None:
     from ..errors import RequestError
     from ..training.export import export
     from ..training.protocol import PRESETS, lowest, parse_factors, preset
-    from ..training.run import note_command, train
+    from ..training.run import noted_commands, train
     from ..training.truth import read_manifest
 
     overrides = {key: getattr(options, key) for key in SETTINGS}
@@ -91,8 +91,8 @@ def run(options: argparse.Namespace) -> None:
         protocol = preset(options.protocol, **overrides, architecture=PRESETS[options.protocol].architecture | sizes)
     factors = [lowest(parse_factors(text)) for text in options.validate_factors]
     truths = read_manifest(options.manifest, options.data)
-    commands = note_command(options.folder, _command(options))
-    network = train(protocol, truths, options.folder, factors, progress=not options.no_bar)
+    network = train(protocol, truths, options.folder, factors, _command(options), progress=not options.no_bar)
+    commands = noted_commands(options.folder)
     card = export(network, options.name, options.summary, protocol, truths, factors, commands, options.export)
     print(f"{card.path}: {card.bytes / 1e6:.1f} MB, {card.licence}")
     for figure in card.figures:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..errors import RequestError
 from ..networks.base import Network, channels_last
 from .protocol import Protocol
 
@@ -32,7 +33,7 @@ class Lesson(lightning.LightningModule):
         source, target = batch
         loss = self.loss(self.network(channels_last(source)).float(), source, target)
         if not torch.isfinite(loss):
-            raise FloatingPointError(f"the loss is {loss.item()} at step {self.global_step}: lower the learning rate")
+            raise RequestError(f"the loss is {loss.item()} at step {self.global_step}: lower the learning rate")
         self.log("loss", loss, prog_bar=True)
         return loss
 

@@ -38,20 +38,22 @@ def train(
     truths: Sequence[Truth],
     folder: Path,
     factors: Sequence[Triple],
+    command: str = "",
     progress: bool = True,
 ) -> Network:
     """Train, or go on training, in ``folder``; returns the trained network, on the CPU.
 
     ``folder`` gets ``log/version_N/metrics.csv`` for the Nth start (loss, and gain over spline on the
     validation volumes, at ``factors`` for 3D networks) and ``last.ckpt``. Where that checkpoint is there
-    already, training goes on from it with the batches that follow, as if it had never stopped.
+    already, training goes on from it with the batches that follow, as if it had never stopped. ``command``,
+    if given, is noted for the card (see ``note_command``). Raises RequestError, and leaves the folder as it
+    was, for settings that do not fit the network or the volumes.
     """
     # what Lightning says of itself at the start is no news to whoever trains a network here
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     lightning.seed_everything(protocol.seed, verbose=False)
     network = channels_last(build(protocol.architecture))
-    if protocol.loss == "relative" and network.factor != 1:
-        raise RequestError("the relative loss needs a network on the target grid, such as ReCNN: choose mse")
+    _check_fit(protocol, network)
     stream = PatchStream([t for t in truths if t.split == "train"], network, protocol)
     examiner = Examiner([t for t in truths if t.split == "validate"], network, protocol, factors)
     lesson = Lesson(network, protocol, examiner)
@@ -83,6 +85,8 @@ def train(
         enable_progress_bar=progress,
         enable_model_summary=False,
     )
+    if command:
+        note_command(folder, command)
     with warnings.catch_warnings():
         # the stream makes its batches between two steps in well under a hundredth of a step's time
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
@@ -100,18 +104,32 @@ def train(
     return network.cpu().eval()
 
 
-def note_command(folder: Path, command: str) -> list[dict[str, Any]]:
-    """Add ``command`` to those that made the run in ``folder``, and return all: [{"from_step", "command"}].
+def _check_fit(protocol: Protocol, network: Network) -> None:
+    """Raise RequestError for settings that the network would leave without effect."""
+    if protocol.loss == "relative" and network.factor != 1:
+        raise RequestError("the relative loss needs a network on the target grid, such as ReCNN: choose mse")
+    if network.dimensions == 2 and network.factor == 1:
+        raise RequestError("2D networks on the target grid cannot be trained yet: choose dimensions=3")
+    if network.dimensions == 2 and protocol.factors:
+        raise RequestError("a 2D network is trained for its own factor: leave out --factors")
 
-    A run that is taken up again with other settings is thus told as what it was. The same command is noted once.
-    """
+
+def noted_commands(folder: Path) -> list[dict[str, Any]]:
+    """The commands that made the run in ``folder``: [{"from_step", "command"}]."""
     path = folder / COMMANDS
-    commands: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+
+
+def note_command(folder: Path, command: str) -> None:
+    """Add ``command`` to those that made the run in ``folder``, unless it is the last of them.
+
+    A run that is taken up again with other settings is thus told as what it was.
+    """
+    commands = noted_commands(folder)
     if not commands or commands[-1]["command"] != command:
         commands.append({"from_step": _steps_done(folder), "command": command})
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(commands, indent=2) + "\n", encoding="utf-8")
-    return commands
+    (folder / COMMANDS).write_text(json.dumps(commands, indent=2) + "\n", encoding="utf-8")
 
 
 def _steps_done(folder: Path) -> int:
