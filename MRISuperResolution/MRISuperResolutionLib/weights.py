@@ -35,6 +35,8 @@ class Card:
     acquisition   the acquisition model that made its training pairs
     training      data with their licences, settings, the command
     figures       per validation subject: factors, PSNR in dB and SSIM of spline and of the network
+    cost          for each voxel of the network's input: "operations", "bytes" of memory in float32; and the
+                  "radius" in voxels that it sees
     """
 
     name: str
@@ -50,6 +52,7 @@ class Card:
     training: dict[str, Any]
     figures: list[dict[str, Any]]
     licence: str
+    cost: dict[str, float] = field(default_factory=dict)
     file: str = ""
     sha256: str = ""
     bytes: int = 0
@@ -131,20 +134,42 @@ def load_network(card: Card) -> Network:
     return network.eval()
 
 
+def cost_of(network: Network) -> dict[str, float]:
+    """What ``network`` costs for each voxel of its input, as it stands on a card."""
+    import torch
+
+    from .engine import bytes_per_voxel
+
+    return {
+        "operations": network.operations(),
+        "bytes": bytes_per_voxel(network, torch.float32),
+        "radius": network.receptive_radius,
+    }
+
+
 def save_network(network: Network, card: Card, folder: Path) -> Card:
     """Write ``NAME.safetensors`` and ``NAME.json`` to ``folder``; returns the card with file, size and sha256.
 
-    The safetensors header holds what stands in the card but the figures.
+    The safetensors header holds what stands in the card but the figures and what follows from the network.
     """
     from safetensors.torch import save
 
     inside = {
-        key: value for key, value in card.describe().items() if key not in ("file", "sha256", "bytes", "figures")
+        key: value
+        for key, value in card.describe().items()
+        if key not in ("file", "sha256", "bytes", "figures", "cost")
     }
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     content = save(tensors, metadata={"card": json.dumps(inside, sort_keys=True)})
     file = f"{card.name}.safetensors"
-    card = replace(card, file=file, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content), folder=folder)
+    card = replace(
+        card,
+        cost=cost_of(network),
+        file=file,
+        sha256=hashlib.sha256(content).hexdigest(),
+        bytes=len(content),
+        folder=folder,
+    )
     folder.mkdir(parents=True, exist_ok=True)
     card.path.write_bytes(content)
     (folder / f"{card.name}.json").write_text(json.dumps(card.describe(), indent=2) + "\n", encoding="utf-8")

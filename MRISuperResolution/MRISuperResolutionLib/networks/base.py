@@ -31,6 +31,15 @@ class Network(nn.Module, ABC):
         """Bytes of feature maps per input voxel when convolutions work on numbers of ``itemsize`` bytes."""
         return self.width * itemsize
 
+    def operations(self) -> float:
+        """Multiplications and additions of the convolutions per input voxel, counted on a small input."""
+        from torch.utils.flop_counter import FlopCounterMode
+
+        x = torch.zeros(1, 1 + self.references, *[8] * self.dimensions)
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            self(x)
+        return counter.get_total_flops() / 8**self.dimensions
+
     @property
     @abstractmethod
     def architecture(self) -> dict[str, Any]:

@@ -1,0 +1,73 @@
+"""What a request will give and what it will cost, told before it is run; needs no torch."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from .grid import Grid
+from .memory import GIB
+from .request import Plan
+from .tiling import choose_tile, tiles
+from .upscaling import RESULT_BYTES
+from .weights import Card
+
+PROCESS_BYTES = GIB // 2
+"""A process with torch loaded, before any volume."""
+
+START_SECONDS = 4.0
+"""Python, torch, reading and checking."""
+
+SECONDS_PER_VOXEL = 1.5e-7
+"""Resampling, conversion and writing on one core."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """The grid of the result; most bytes of memory; operations of the network, tile margins included."""
+
+    target: Grid
+    memory: int
+    operations: float
+
+    def seconds(self, operations_per_second: float) -> float:
+        """How long it will take at that rate of convolutions."""
+        resampling = SECONDS_PER_VOXEL * math.prod(self.target.size)
+        return START_SECONDS + resampling + self.operations / operations_per_second
+
+
+def forecast(grid: Grid, card: Card | None, plan: Plan, memory_limit: int) -> Forecast:
+    """The forecast for an input on ``grid`` with the model of ``card`` (None: spline) and ``memory_limit`` bytes.
+
+    An estimate: memory within about a quarter, operations exact where the tiles are those of the run.
+    """
+    resting = PROCESS_BYTES + RESULT_BYTES * math.prod(plan.target.size)
+    if card is None or not card.cost:
+        return Forecast(plan.target, resting, 0.0)
+    if plan.slice_axis is None:
+        size, radius = plan.target.size, (int(card.cost["radius"]),) * 3
+    else:
+        size = plan.target.size[plan.slice_axis], *(n for a, n in enumerate(grid.size) if a != plan.slice_axis)
+        radius = (0, int(card.cost["radius"]), int(card.cost["radius"]))
+    most = int(max(0, memory_limit - resting) / card.cost["bytes"])
+    core = choose_tile(size, radius, most)
+    if core is None:
+        return Forecast(plan.target, resting, card.cost["operations"] * math.prod(size))
+    voxels = [tile.voxels for tile in tiles(size, radius, core)]
+    memory = resting + int(max(voxels) * card.cost["bytes"])
+    return Forecast(plan.target, memory, card.cost["operations"] * sum(voxels))
+
+
+def processor_rate(seconds: float = 0.03) -> float:
+    """Operations per second that convolutions reach on this processor, guessed from products of matrices."""
+    a = np.ones((768, 768), np.float32)
+    a @ a
+    products, start = 0, time.perf_counter()
+    while time.perf_counter() - start < seconds:
+        a @ a
+        products += 1
+    # convolutions reach about six tenths of what products of matrices do
+    return 0.6 * 2 * len(a) ** 3 * products / (time.perf_counter() - start)

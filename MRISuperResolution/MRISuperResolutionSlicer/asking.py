@@ -1,0 +1,114 @@
+"""What the user asks for, and everything that is still missing or wrong with it, in sentences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from MRISuperResolutionLib.errors import RequestError
+from MRISuperResolutionLib.request import Plan, plan
+from MRISuperResolutionLib.weights import SPLINE, Card, find_card
+
+from .checks import SCALAR_VOLUME, check_volume, grid_of
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The choices as they stand on the panel, or in a call of the logic.
+
+    ``scale`` and ``spacing`` are along the index axes i, j, k; of ``scale`` one number is enough.
+    ``memory_limit`` in GiB; None: half of what is free.
+    """
+
+    source: Any
+    output: Any = None
+    model: str = SPLINE
+    scale: float | Sequence[float] | None = None
+    spacing: Sequence[float] | None = None
+    plane: str | None = None
+    reference: Any = None
+    register: bool = False
+    device: str = "auto"
+    precision: str = "auto"
+    memory_limit: float | None = None
+
+    def card(self) -> Card | None:
+        """The card of the model, None for spline; RequestError for a model that is not there."""
+        return None if self.model == SPLINE else find_card(self.model)
+
+    def plan(self) -> Plan:
+        """The grid of the result; RequestError for what the model was not made for."""
+        scale = [self.scale] if isinstance(self.scale, int | float) else self.scale
+        references = 0 if self.reference is None else 1
+        return plan(grid_of(self.source), self.card(), scale, self.spacing, self.plane, references)
+
+    def options(self) -> list[str]:
+        """The options of the command line, but for the files."""
+        options = ["--model", self.model]
+        if self.spacing is not None:
+            options += ["--spacing", *map(_number, self.spacing)]
+        elif self.scale is not None:
+            factors = [self.scale] if isinstance(self.scale, int | float) else self.scale
+            options += ["--scale", *map(_number, factors)]
+        if self.plane is not None:
+            options += ["--plane", self.plane]
+        if self.register:
+            options += ["--register"]
+        if self.memory_limit is not None:
+            options += ["--max-memory", _number(self.memory_limit)]
+        return [*options, "--device", self.device, "--precision", self.precision]
+
+
+def problems(asked: Asked) -> list[str]:
+    """A sentence for each thing that is missing or wrong; empty where the run can start."""
+    found = [_problem(lambda: check_volume(asked.source))]
+    if found == [None]:
+        found.append(_problem(asked.plan))
+    if asked.reference is not None:
+        found.append(_problem(lambda: check_volume(asked.reference, "reference")))
+    found.append(_problem(lambda: _check_output(asked)))
+    found.append(_problem(lambda: _check_options(asked)))
+    return [sentence for sentence in found if sentence]
+
+
+def check(asked: Asked) -> None:
+    """Raise RequestError with all that is missing or wrong."""
+    found = problems(asked)
+    if found:
+        raise RequestError(" ".join(found))
+
+
+def _problem(ask: Callable[[], Any]) -> str | None:
+    try:
+        ask()
+    except RequestError as error:
+        sentence = str(error)
+        return sentence[0].upper() + sentence[1:] + ("" if sentence.endswith(".") else ".")
+    return None
+
+
+def _check_output(asked: Asked) -> None:
+    output = asked.output
+    if output is None:
+        return
+    if output in (asked.source, asked.reference):
+        raise RequestError(f"{output.GetName()} is both input and output: choose another output, or a new volume.")
+    if output.GetClassName() != SCALAR_VOLUME or output.GetScene() is None:
+        raise RequestError(f"{output.GetName()} cannot hold the result: choose a scalar volume of the scene.")
+
+
+def _check_options(asked: Asked) -> None:
+    if asked.register and asked.reference is None:
+        raise RequestError("There is no reference to register: choose one, or do not ask for it.")
+    if asked.reference is not None and asked.reference is asked.source:
+        raise RequestError("The input cannot be its own reference: choose another contrast.")
+    limit = asked.memory_limit
+    if limit is not None and not (math.isfinite(limit) and limit > 0):
+        raise RequestError(f"The memory limit must be a positive number of GiB, not {limit}.")
+
+
+def _number(value: float) -> str:
+    # repr gives all digits; numpy's numbers would bring their type along
+    return repr(float(value))

@@ -1,0 +1,56 @@
+"""The choices of the panel that are the same for every model, with the words that the user reads."""
+
+from __future__ import annotations
+
+import enum
+
+
+class Labelled(enum.Enum):
+    """The value is what the command line takes; parameter nodes store the name and show the label."""
+
+    def label(self) -> str:
+        return LABELS[self]
+
+
+class Resolution(Labelled):
+    FACTOR = "scale"
+    SPACING = "spacing"
+
+
+class Plane(Labelled):
+    ACQUIRED = None
+    AXIAL = "axial"
+    CORONAL = "coronal"
+    SAGITTAL = "sagittal"
+
+
+class Device(Labelled):
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+    MPS = "mps"
+
+
+class Precision(Labelled):
+    AUTO = "auto"
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
+
+
+LABELS = {
+    Resolution.FACTOR: "By a factor",
+    Resolution.SPACING: "To a spacing (mm)",
+    Plane.ACQUIRED: "As acquired (across the thickest voxels)",
+    Plane.AXIAL: "Axial",
+    Plane.CORONAL: "Coronal",
+    Plane.SAGITTAL: "Sagittal",
+    Device.AUTO: "Automatic: a GPU if there is one",
+    Device.CPU: "CPU",
+    Device.CUDA: "NVIDIA GPU (CUDA)",
+    Device.MPS: "Apple GPU (MPS)",
+    Precision.AUTO: "Automatic",
+    Precision.FLOAT32: "float32",
+    Precision.BFLOAT16: "bfloat16",
+    Precision.FLOAT16: "float16",
+}

@@ -1,0 +1,239 @@
+"""One Apply: the input to a file, the command line in a child process, its result to a node of the scene.
+
+The scene is touched once, at the end, when everything that can fail has succeeded.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import qt
+import slicer
+
+from MRISuperResolutionLib.errors import RequestError
+
+from . import exchange
+from .asking import Asked, check
+from .checks import grid_of
+from .child import Child, Outcome
+from .results import add_result
+
+TURN_SECONDS = 0.03
+"""How long a turn of copying may hold the event loop."""
+
+SAME_PLACE_MM = 1e-4
+
+WRITING, COMPUTING, READING = (0.0, 0.03), (0.03, 0.97), (0.97, 1.0)
+"""The share of the progress that each step takes."""
+
+
+class Job:
+    """A run of what was ``asked``. ``output`` is the node, ``error`` the sentence that says why there is none.
+
+    on_progress  is called with the fraction (0 to 1), the step, and the seconds left (None: not known yet)
+    on_finished  is called with this job when it has ended, well or not
+    """
+
+    running: ClassVar[set[Job]] = set()
+    """All jobs under way, which also keeps them alive."""
+
+    def __init__(
+        self,
+        asked: Asked,
+        on_progress: Callable[[float, str, float | None], None] | None = None,
+        on_finished: Callable[[Job], None] | None = None,
+    ) -> None:
+        check(asked)
+        self.asked = asked
+        self.plan = asked.plan()
+        self.on_progress, self.on_finished = on_progress, on_finished
+        self.output: Any = None
+        self.error: str | None = None
+        self.cancelled = False
+        self.facts: dict[str, Any] = {}
+        self.started = time.monotonic()
+        self.seconds = 0.0
+        self.grid = grid_of(asked.source)
+        self._child: Child | None = None
+        self._steps: Iterator[None] | None = None
+        self._observers: list[tuple[Any, int]] = []
+
+    @property
+    def is_running(self) -> bool:
+        return self in Job.running
+
+    def start(self) -> None:
+        """Start, and return at once. Raises RequestError where the disk has no room or Slicer no Python."""
+        self.folder = Path(tempfile.mkdtemp(prefix="MRISuperResolution-", dir=slicer.app.temporaryPath))
+        try:
+            self._check_space()
+        except RequestError:
+            self._remove_files()
+            raise
+        Job.running.add(self)
+        scene = slicer.mrmlScene
+        self._observe(scene, scene.StartCloseEvent, lambda *_: self.cancel("The scene was closed: cancelled."))
+        self._observe(scene, scene.NodeAboutToBeRemovedEvent, self._on_node_removed)
+        slicer.app.aboutToQuit.connect(self._on_quit)
+        self._take_turns(self._write(), self._run)
+
+    def cancel(self, reason: str = "Cancelled: nothing was changed.") -> None:
+        """End the run; ``on_finished`` is called when its process has gone."""
+        if not self.is_running or self.cancelled:
+            return
+        self.cancelled, self.error = True, reason
+        if self._child is None or self._steps is not None:
+            # files are being copied: there is no process to wait for
+            self._end()
+        else:
+            self._child.cancel()
+
+    def wait(self) -> Any:
+        """Turn the event loop until the run has ended; the output node. Raises RuntimeError with the sentence."""
+        while self.is_running:
+            slicer.app.processEvents()
+            time.sleep(0.005)
+        if self.error:
+            raise RuntimeError(self.error)
+        return self.output
+
+    def _check_space(self) -> None:
+        written = sum(node.GetImageData().GetActualMemorySize() * 1024 for node in self._volumes)
+        each = self.asked.source.GetImageData().GetScalarSize()
+        exchange.check_space(self.folder, written + each * math.prod(self.plan.target.size))
+
+    @property
+    def _volumes(self) -> list[Any]:
+        """The input, then the reference if there is one."""
+        return [node for node in (self.asked.source, self.asked.reference) if node is not None]
+
+    def _observe(self, thing: Any, event: Any, callback: Callable[..., None]) -> None:
+        self._observers.append((thing, thing.AddObserver(event, callback)))
+
+    def _take_turns(self, steps: Iterator[None], then: Callable[[], None]) -> None:
+        """Take ``steps`` a few at a time, with the event loop in between, and go on with ``then``."""
+        self._steps = steps
+
+        def turn() -> None:
+            # a run that was cancelled meanwhile has dropped its steps
+            if self._steps is not steps:
+                return
+            try:
+                if self._take_some(steps):
+                    qt.QTimer.singleShot(0, turn)
+                else:
+                    self._steps = None
+                    then()
+            except RequestError as error:
+                self._end(str(error))
+            except OSError as error:
+                self._end(f"The temporary folder {self.folder} cannot be used ({error}): is the disk full?")
+            except Exception as error:
+                logging.exception("MRISuperResolution failed")
+                self._end(f"The module failed ({error}): the error log holds the details; please report it.")
+
+        qt.QTimer.singleShot(0, turn)
+
+    @staticmethod
+    def _take_some(steps: Iterator[None]) -> bool:
+        """Take steps for as long as a turn may last; whether there are more."""
+        end = time.perf_counter() + TURN_SECONDS
+        return any(time.perf_counter() >= end for _ in steps)
+
+    def _write(self) -> Iterator[None]:
+        self._tell(WRITING, 0.0, "writing the input", None)
+        for number, node in enumerate(self._volumes):
+            array = slicer.util.arrayFromVolume(node)
+            yield from exchange.write(array, grid_of(node), self._input(number))
+
+    def _input(self, number: int) -> Path:
+        return self.folder / f"input-{number}.nrrd"
+
+    def _run(self) -> None:
+        self._tell(COMPUTING, 0.0, "starting", None)
+        arguments = ["upscale", str(self._input(0)), str(self._result), *self.asked.options(), "--progress", "json"]
+        if self.asked.reference is not None:
+            arguments += ["--reference", str(self._input(1))]
+        self._child = Child(arguments, self.folder, self._on_event, self._on_child_end)
+        self._child.start()
+
+    @property
+    def _result(self) -> Path:
+        return self.folder / "result.nrrd"
+
+    def _on_event(self, event: dict[str, Any]) -> None:
+        if self.cancelled:
+            return
+        if event.get("event") == "progress":
+            self._tell(COMPUTING, float(event["fraction"]), str(event["step"]), event.get("eta_s"))
+        elif event.get("event") == "message":
+            logging.info("MRISuperResolution: %s", event.get("text"))
+
+    def _on_child_end(self, outcome: Outcome) -> None:
+        self.facts = outcome.done or {}
+        error = self.error if self.cancelled else outcome.sentence()
+        if error:
+            self._end(error)
+        else:
+            self._take_turns(self._read(), lambda: None)
+
+    def _read(self) -> Iterator[None]:
+        self._tell(READING, 0.0, "reading the result", None)
+        written = exchange.read_header(self._result)
+        self._check_result(written)
+        image = exchange.new_image()
+        yield from exchange.read_voxels(written, self._result, image)
+        asked = self.asked
+        if grid_of(asked.source).distance_to(self.grid) > 0:
+            raise RequestError(f"{asked.source.GetName()} was moved while its result was computed: apply again.")
+        self.output = add_result(image, written.grid, written.header, asked.source, asked.output, asked.model)
+        self._tell(READING, 1.0, "done", 0.0)
+        self._end()
+
+    def _check_result(self, written: exchange.Written) -> None:
+        target = self.plan.target
+        if written.grid.size != target.size or written.grid.distance_to(target) > SAME_PLACE_MM:
+            raise RequestError("The computation gave a volume of another size or place: please report it.")
+
+    def _on_node_removed(self, *_: Any) -> None:
+        # which node it is cannot be asked in the same way of all versions: look once it has gone
+        qt.QTimer.singleShot(0, self._check_nodes)
+
+    def _check_nodes(self) -> None:
+        for node in (self.asked.source, self.asked.output):
+            if node is not None and node.GetScene() is None:
+                self.cancel(f"{node.GetName()} was removed from the scene: cancelled.")
+
+    def _on_quit(self, *_: Any) -> None:
+        self.cancelled, self.error = True, "Slicer was closed: cancelled."
+        if self._child is not None:
+            self._child.end_now()
+        self._end()
+
+    def _tell(self, share: tuple[float, float], fraction: float, step: str, seconds_left: float | None) -> None:
+        if self.on_progress:
+            self.on_progress(share[0] + (share[1] - share[0]) * fraction, step, seconds_left)
+
+    def _end(self, error: str | None = None) -> None:
+        if not self.is_running:
+            return
+        self.error = error or self.error
+        self.seconds = time.monotonic() - self.started
+        self._steps = None
+        Job.running.discard(self)
+        for thing, tag in self._observers:
+            thing.RemoveObserver(tag)
+        slicer.app.aboutToQuit.disconnect(self._on_quit)
+        self._remove_files()
+        if self.on_finished:
+            self.on_finished(self)
+
+    def _remove_files(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,0 +1,238 @@
+"""The widgets of the panel, kept in step with the parameter node and with the scene.
+
+Widgets that show one parameter are connected by Slicer itself; here is what depends on several: the model,
+what applies to it, what is missing, and what the result will be.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from MRISuperResolutionLib.errors import RequestError
+from MRISuperResolutionLib.forecast import forecast
+from MRISuperResolutionLib.grid import Grid
+from MRISuperResolutionLib.memory import GIB, memory_limit
+from MRISuperResolutionLib.suitability import contrast_named, warnings
+
+from . import speed
+from .asking import Asked, problems
+from .checks import check_volume, grid_of
+from .choices import Resolution
+from .models import Model, offered
+
+DIRECTIONS = ("left-right", "posterior-anterior", "inferior-superior")
+APPLY, CANCEL = "Apply", "Cancel"
+READY = "Compute the volume at a higher resolution."
+
+
+class Panel:
+    """``ui`` holds the widgets by name; ``follow`` gives the parameter node that they show."""
+
+    def __init__(self, ui: Any) -> None:
+        self.ui = ui
+        self.parameters: Any = None
+        self.models: list[Model] = []
+        self._updating = False
+        ui.progressBar.visible = False
+        ui.statusLabel.visible = False
+        self._list_models()
+        ui.modelComboBox.currentIndexChanged.connect(self._on_model)
+        ui.inPlaneComboBox.currentIndexChanged.connect(self._on_in_plane)
+        ui.isotropicButton.clicked.connect(self._on_isotropic)
+
+    def follow(self, parameters: Any) -> None:
+        """Show ``parameters`` from now on; None: nothing for now."""
+        self.parameters = parameters
+        self.update()
+
+    def asked(self) -> Asked:
+        """What the panel asks for: the choices that apply to the model."""
+        p, model = self.parameters, self.model
+        slices = model is not None and model.dimensions == 2
+        by_spacing = p.resolution == Resolution.SPACING
+        takes_reference = model is not None and model.references > 0
+        return Asked(
+            source=p.inputVolume,
+            output=p.outputVolume,
+            model=p.model,
+            scale=None if slices or by_spacing else (p.scaleI, p.scaleJ, p.scaleK),
+            spacing=(p.spacingI, p.spacingJ, p.spacingK) if by_spacing and not slices else None,
+            plane=p.plane.value if slices else None,
+            reference=p.referenceVolume if takes_reference else None,
+            register=p.registerReference and takes_reference and p.referenceVolume is not None,
+            device=p.device.value if model is not None and model.cards else "auto",
+            precision=p.precision.value if model is not None and model.cards else "auto",
+            memory_limit=p.memoryLimit or None,
+        )
+
+    @property
+    def model(self) -> Model | None:
+        """The entry of the model in the parameter node; None for one that is not installed."""
+        return next((model for model in self.models if self.parameters.model in model.names), None)
+
+    def update(self) -> None:
+        """Bring all widgets up to date with the parameter node and the scene."""
+        if self.parameters is None or self._updating:
+            return
+        self._updating = True
+        try:
+            self._show_model()
+            self._show_axes()
+            self._show_outlook()
+        finally:
+            self._updating = False
+
+    def show_running(self, running: bool) -> None:
+        """Apply becomes Cancel while a run is under way."""
+        self.ui.applyButton.text = CANCEL if running else APPLY
+        self.ui.progressBar.visible = running
+        self.ui.progressBar.value = 0
+        for group in (self.ui.volumesCollapsibleButton, self.ui.methodCollapsibleButton):
+            group.enabled = not running
+        self.ui.advancedCollapsibleButton.enabled = not running
+        if running:
+            self.ui.applyButton.enabled = True
+            self.ui.applyButton.toolTip = "End the computation; nothing will be changed."
+        else:
+            self.update()
+
+    def show_progress(self, fraction: float, step: str, seconds_left: float | None) -> None:
+        """``fraction`` (0 to 1) is done, ``step`` is under way."""
+        self.ui.progressBar.value = round(100 * fraction)
+        left = "" if seconds_left is None else f", {duration(seconds_left)} left"
+        self.say(f"{step[:1].upper()}{step[1:]}{left}")
+
+    def say(self, text: str) -> None:
+        """The line under the progress bar."""
+        self.ui.statusLabel.text = text
+        self.ui.statusLabel.visible = bool(text)
+
+    def _list_models(self) -> None:
+        try:
+            self.models = offered()
+        except RequestError as error:
+            self.say(str(error))
+        for model in self.models:
+            self.ui.modelComboBox.addItem(model.title)
+
+    def _on_model(self, *_: Any) -> None:
+        index = self.ui.modelComboBox.currentIndex
+        if self.parameters is None or self._updating or index < 0:
+            return
+        if self.parameters.model not in self.models[index].names:
+            self.parameters.model = self.models[index].names[0]
+
+    def _on_in_plane(self, *_: Any) -> None:
+        index = self.ui.inPlaneComboBox.currentIndex
+        if self.parameters is not None and not self._updating and index >= 0 and self.model is not None:
+            self.parameters.model = self.model.names[index]
+
+    def _on_isotropic(self, *_: Any) -> None:
+        node = self.parameters.inputVolume
+        if node is None:
+            return
+        p, finest = self.parameters, min(node.GetSpacing())
+        p.resolution = Resolution.SPACING
+        p.spacingI = p.spacingJ = p.spacingK = finest
+
+    def _show_model(self) -> None:
+        ui, model = self.ui, self.model
+        ui.modelComboBox.currentIndex = -1 if model is None else self.models.index(model)
+        slices = model is not None and model.dimensions == 2
+        ui.modelDescriptionLabel.text = "" if model is None else f"For {model.summary}."
+        by_spacing = self.parameters.resolution == Resolution.SPACING
+        for name, shown in {
+            "resolution": not slices,
+            "axes": not slices,
+            "scale": not slices and not by_spacing,
+            "spacing": not slices and by_spacing,
+            "isotropic": not slices,
+            "inPlane": slices,
+        }.items():
+            self._row(name, shown)
+        ui.planeComboBox.enabled = slices
+        if slices and model is not None:
+            self._show_in_plane(model)
+        self._show_reference(model)
+        ui.deviceComboBox.enabled = ui.precisionComboBox.enabled = model is not None and bool(model.cards)
+
+    def _show_in_plane(self, model: Model) -> None:
+        box = self.ui.inPlaneComboBox
+        box.clear()
+        for card in model.cards:
+            box.addItem(f"{card.factors['in_plane']:g} times finer in the plane")
+        box.currentIndex = model.names.index(self.parameters.model)
+
+    def _show_reference(self, model: Model | None) -> None:
+        takes = model is not None and model.references > 0
+        ui = self.ui
+        ui.referenceSelector.enabled = takes
+        ui.registerCheckBox.enabled = takes and self.parameters.referenceVolume is not None
+        ui.referenceNoteLabel.text = "" if takes else "This model takes no reference."
+        ui.referenceNoteLabel.visible = not takes
+
+    def _row(self, name: str, shown: bool) -> None:
+        """Show or hide the label and the field called ``name``."""
+        for part in ("Label", "ComboBox", "Widget", "Button"):
+            widget = getattr(self.ui, name + part, None)
+            if widget is not None:
+                widget.visible = shown
+
+    def _show_axes(self) -> None:
+        grid = self._grid()
+        for axis, label in enumerate((self.ui.axisILabel, self.ui.axisJLabel, self.ui.axisKLabel)):
+            name = "ijk"[axis]
+            label.text = name if grid is None else f"{name} ({DIRECTIONS[_direction(grid, axis)]})"
+
+    def _grid(self) -> Grid | None:
+        try:
+            check_volume(self.parameters.inputVolume)
+        except RequestError:
+            return None
+        return grid_of(self.parameters.inputVolume)
+
+    def _show_outlook(self) -> None:
+        ui, asked = self.ui, self.asked()
+        wrong = problems(asked)
+        if self.model is None:
+            wrong = [f"The model {self.parameters.model} is not installed here: choose another."]
+        elif self.model.references and asked.reference is None:
+            wrong = [s for s in wrong if "reference" not in s] + ["No reference volume is chosen: choose one."]
+        ui.applyButton.enabled = not wrong
+        ui.applyButton.toolTip = "\n".join(wrong) or READY
+        ui.forecastLabel.text = "" if wrong else self._forecast(asked)
+        cautions = [] if wrong else self._warnings(asked)
+        if asked.source is not None and wrong:
+            cautions = wrong
+        ui.warningLabel.text = "\n".join(cautions)
+        ui.warningLabel.visible = bool(cautions)
+
+    def _forecast(self, asked: Asked) -> str:
+        plan = asked.plan()
+        outlook = forecast(grid_of(asked.source), asked.card(), plan, memory_limit(asked.memory_limit))
+        size = " x ".join(map(str, plan.target.size))
+        spacing = " x ".join(f"{d:.3g}" for d in plan.target.spacing)
+        seconds = outlook.seconds(speed.rate(asked.device))
+        return (
+            f"Result: {size} voxels of {spacing} mm. Takes about {outlook.memory / GIB:.1f} GiB of memory and "
+            f"{duration(seconds)} on {speed.where(asked.device)}."
+        )
+
+    def _warnings(self, asked: Asked) -> list[str]:
+        contrast = contrast_named(asked.source.GetName())
+        return warnings(asked.card(), grid_of(asked.source), asked.plan(), contrast)
+
+
+def duration(seconds: float) -> str:
+    """A time as a person says it."""
+    if seconds < 60:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 3600:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def _direction(grid: Grid, axis: int) -> int:
+    return int(np.argmax(np.abs(np.reshape(grid.direction, (3, 3))[:, axis])))
