@@ -20,6 +20,7 @@ from MRISuperResolutionLib.training.patches import PatchStream
 from MRISuperResolutionLib.training.protocol import draw_factors, parse_factors, preset
 from MRISuperResolutionLib.training.run import noted_commands, train
 from MRISuperResolutionLib.training.truth import COLUMNS, read_manifest
+from MRISuperResolutionLib.training.warm_start import warm_start
 from MRISuperResolutionLib.upscaling import upscale
 from MRISuperResolutionLib.volume import Volume
 from MRISuperResolutionLib.weights import find_card
@@ -274,3 +275,50 @@ def test_the_command_refuses_settings_that_make_no_sense(data, tmp_path, extra, 
     assert main(command) == 2
     assert capsys.readouterr().err.startswith("error: ")
     assert not (tmp_path / "r").exists()
+
+
+def recnn(layers, **sizes):
+    return build({"name": "ReCNN", "layers": layers, "filters": 4, **sizes})
+
+
+def test_a_deeper_network_begins_as_the_shallower_one():
+    source, deeper = recnn(3), recnn(6)
+    warm_start(deeper, source)
+    x = torch.rand(1, 1, 9, 9, 9)
+    assert torch.equal(deeper(x), source(x))
+
+
+def test_a_network_for_another_factor_begins_with_all_but_its_subpixel_layer():
+    source, other = (build({"name": "DGGRN", "factor": f, "filters": 4, "blocks": 2}) for f in (2, 3))
+    before = other.expand.weight.clone()
+    warm_start(other, source)
+    assert torch.equal(other.head.weight, source.head.weight)
+    assert torch.equal(other.tail.weight, source.tail.weight)
+    assert torch.equal(other.expand.weight, before)
+
+
+@pytest.mark.parametrize(
+    ("network", "source"),
+    [
+        (recnn(3), recnn(6)),
+        (recnn(3), recnn(3, filters=8)),
+        (recnn(3), build({"name": "DGGRN", "factor": 2, "filters": 4, "blocks": 1})),
+        (build({"name": "DGGRN", "factor": 2, "filters": 4, "blocks": 1}), recnn(3)),
+    ],
+)
+def test_a_start_from_another_kind_of_network_is_refused(network, source):
+    with pytest.raises(RequestError, match="choose others"):
+        warm_start(network, source)
+
+
+def test_scanners_differ_where_the_protocol_says_so(truths):
+    training = [t for t in truths if t.split == "train"]
+    network = build(RECNN.architecture)
+    plain, varied = (
+        PatchStream(training, network, dataclasses.replace(RECNN, sigma_spread=spread, noise=noise)).batch(0)
+        for spread, noise in ((0.0, 0.0), (0.3, 0.05))
+    )
+    assert plain[0].shape == varied[0].shape
+    assert not torch.equal(plain[0], varied[0])
+    again = PatchStream(training, network, dataclasses.replace(RECNN, sigma_spread=0.3, noise=0.05)).batch(0)
+    assert torch.equal(varied[0], again[0])

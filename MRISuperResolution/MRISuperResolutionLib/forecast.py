@@ -48,7 +48,8 @@ def forecast(grid: Grid, card: Card | None, plan: Plan, memory_limit: int) -> Fo
     if card is None or not card.cost:
         return Forecast(plan.target, resting, 0.0)
     if plan.slice_axis is None:
-        size, radius = plan.target.size, (int(card.cost["radius"]),) * 3
+        size: tuple[int, ...] = plan.target.size
+        radius = (int(card.cost["radius"]),) * 3
     else:
         size = plan.target.size[plan.slice_axis], *(n for a, n in enumerate(grid.size) if a != plan.slice_axis)
         radius = (0, int(card.cost["radius"]), int(card.cost["radius"]))

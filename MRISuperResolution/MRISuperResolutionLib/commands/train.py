@@ -20,6 +20,8 @@ SETTINGS = (
     "gradient_clip",
     "precision",
     "sigma",
+    "sigma_spread",
+    "noise",
     "smoothing",
     "radius",
     "seed",
@@ -37,6 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--data", required=True, type=Path, help="folder that the manifest's paths start from")
     parser.add_argument("--folder", required=True, type=Path, help="of the run: log and checkpoints")
+    parser.add_argument(
+        "--start", metavar="MODEL", help="start from shipped weights or a .safetensors file; a deeper network is fine"
+    )
     parser.add_argument("--export", required=True, type=Path, help="folder that the weights and their card go to")
     settings = parser.add_argument_group("settings in place of the protocol's")
     settings.add_argument(
@@ -58,6 +63,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     settings.add_argument("--gradient-clip", type=float)
     settings.add_argument("--precision", choices=("float32", "bfloat16"))
     settings.add_argument("--sigma", type=float, help="of the blur, in HR voxels")
+    settings.add_argument("--sigma-spread", type=float, help="how far the blur of half of the blocks may differ")
+    settings.add_argument("--noise", type=float, help="most Rician noise of half of the blocks, a share of the range")
     settings.add_argument("--smoothing", type=float, help="largest sigma of a blur of the truth, in HR voxels")
     settings.add_argument("--radius", type=int, help="HR voxels that the blur kernel reaches")
     settings.add_argument("--seed", type=int)
@@ -91,7 +98,7 @@ def run(options: argparse.Namespace) -> None:
         protocol = preset(options.protocol, **overrides, architecture=PRESETS[options.protocol].architecture | sizes)
     factors = [lowest(parse_factors(text)) for text in options.validate_factors]
     truths = read_manifest(options.manifest, options.data)
-    network = train(protocol, truths, options.folder, factors, _command(options), progress=not options.no_bar)
+    network = train(protocol, truths, options.folder, factors, _command(options), options.start, not options.no_bar)
     commands = noted_commands(options.folder)
     card = export(network, options.name, options.summary, protocol, truths, factors, commands, options.export)
     print(f"{card.path}: {card.bytes / 1e6:.1f} MB, {card.licence}")

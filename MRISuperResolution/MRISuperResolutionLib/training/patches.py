@@ -12,7 +12,7 @@ from torch.utils.data import IterableDataset
 
 from ..acquisition import Acquisition
 from ..errors import RequestError
-from ..grid import PLANES
+from ..grid import PLANES, Triple
 from ..networks.base import Network
 from ..operators import resample
 from .protocol import Protocol, draw_factors
@@ -84,8 +84,8 @@ def _blocks_3d(
         int(np.clip(x - rng.integers(BLOCK), 0, max(0, n - BLOCK))) for x, n in zip(tissue, array.shape, strict=True)
     ]
     high = _brightened(_smoothed(_turned(_cut(array, start, BLOCK), rng), protocol.smoothing, rng), rng)
-    acquisition = Acquisition(draw_factors(protocol.factors, rng), sigma=protocol.sigma, radius=protocol.radius)
-    return resample(acquisition.apply(high), high.shape), high
+    acquisition = _draw_acquisition(draw_factors(protocol.factors, rng), protocol, rng)
+    return resample(acquisition.apply(high, rng), high.shape), high
 
 
 def _blocks_2d(
@@ -98,8 +98,20 @@ def _blocks_2d(
     high = _turned(np.take(truth.volume.array, number, axis=axis), rng)
     high = high[tuple(slice(n - n % factor) for n in high.shape)]
     high = _brightened(_smoothed(high, protocol.smoothing, rng), rng)
-    acquisition = Acquisition((factor, factor, 1), sigma=protocol.sigma, radius=protocol.radius)
-    return acquisition.apply(high[..., None])[..., 0], high
+    acquisition = _draw_acquisition((factor, factor, 1), protocol, rng)
+    return acquisition.apply(high[..., None], rng)[..., 0], high
+
+
+def _draw_acquisition(factors: Triple, protocol: Protocol, rng: np.random.Generator) -> Acquisition:
+    """The protocol's acquisition model, its blur and noise drawn anew for half of the blocks each."""
+    sigma, level = protocol.sigma, 0.0
+    if protocol.sigma_spread and rng.random() < 0.5:
+        sigma += rng.uniform(-protocol.sigma_spread, protocol.sigma_spread)
+    if protocol.noise and rng.random() < 0.5:
+        level = rng.uniform(0, protocol.noise)
+    return Acquisition(
+        factors, sigma=sigma, radius=protocol.radius, noise="rician" if level else "none", noise_level=level
+    )
 
 
 def _tissue_voxel(array: np.ndarray, rng: np.random.Generator) -> tuple[int, ...]:

@@ -22,6 +22,8 @@ class Protocol:
                        block, then a factor from each of its ranges; the axes come in a random order.
                        2D networks use their own factor in the plane.
     sigma, radius      blur of the acquisition model, in HR voxels (see ``Acquisition``)
+    sigma_spread       half of the blocks draw their sigma up to this far from ``sigma``: scanners differ
+    noise              half of the blocks get Rician noise, of a standard deviation up to this share of the range
     smoothing          largest sigma, in HR voxels, of a blur of the truth itself, drawn anew for each axis of
                        half of the blocks: scans of one voxel size differ in sharpness
     patch              voxels along each side of a training patch, on the network's input grid
@@ -39,6 +41,8 @@ class Protocol:
     factors: tuple[FactorRange, ...] = ()
     sigma: float = 1.0
     radius: int | None = None
+    sigma_spread: float = 0.0
+    noise: float = 0.0
     smoothing: float = 0.0
     patch: int = 25
     batch: int = 64

@@ -19,11 +19,13 @@ from ..errors import RequestError
 from ..grid import Triple
 from ..networks import build
 from ..networks.base import Network, channels_last
+from ..weights import find_card, load_network
 from .examine import Examiner
 from .lesson import Lesson
 from .patches import PatchStream
 from .protocol import Protocol
 from .truth import Truth
+from .warm_start import warm_start
 
 LAST = "last.ckpt"
 
@@ -39,6 +41,7 @@ def train(
     folder: Path,
     factors: Sequence[Triple],
     command: str = "",
+    start: str | None = None,
     progress: bool = True,
 ) -> Network:
     """Train, or go on training, in ``folder``; returns the trained network, on the CPU.
@@ -46,14 +49,17 @@ def train(
     ``folder`` gets ``log/version_N/metrics.csv`` for the Nth start (loss, and gain over spline on the
     validation volumes, at ``factors`` for 3D networks) and ``last.ckpt``. Where that checkpoint is there
     already, training goes on from it with the batches that follow, as if it had never stopped. ``command``,
-    if given, is noted for the card (see ``note_command``). Raises RequestError, and leaves the folder as it
-    was, for settings that do not fit the network or the volumes.
+    if given, is noted for the card (see ``note_command``). ``start`` names weights to begin with (see
+    ``warm_start``). Raises RequestError, and leaves the folder as it was, for settings that do not fit the
+    network or the volumes.
     """
     # what Lightning says of itself at the start is no news to whoever trains a network here
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     lightning.seed_everything(protocol.seed, verbose=False)
     network = channels_last(build(protocol.architecture))
     _check_fit(protocol, network)
+    if start is not None:
+        warm_start(network, load_network(find_card(start)))
     stream = PatchStream([t for t in truths if t.split == "train"], network, protocol)
     examiner = Examiner([t for t in truths if t.split == "validate"], network, protocol, factors)
     lesson = Lesson(network, protocol, examiner)
