@@ -58,13 +58,14 @@ class MRISuperResolution(ScriptedLoadableModule):
 class MRISuperResolutionParameterNode:
     """All choices of the panel, saved with the scene.
 
+    ``model`` is what the command line calls it; the panel puts its first one in the place of none.
     ``scale*`` and ``spacing*`` (mm) are along the index axes of the input; which of them holds, ``resolution`` says.
     ``memoryLimit`` in GiB, 0: half of what is free.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
     outputVolume: vtkMRMLScalarVolumeNode
-    model: str = DEFAULT_MODEL
+    model: str = ""
     resolution: Resolution = Resolution.FACTOR
     scaleI: Annotated[float, WithinRange(1, 16)] = 2
     scaleJ: Annotated[float, WithinRange(1, 16)] = 2
@@ -109,6 +110,8 @@ class MRISuperResolutionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
     def cleanup(self):
         """Called when the application closes and when the module is reloaded."""
         if self.job is not None:
+            # its widgets are about to go
+            self.job.on_progress = self.job.on_finished = None
             self.job.cancel()
         self.setParameterNode(None)
         self.removeObservers()
@@ -137,13 +140,15 @@ class MRISuperResolutionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
             self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameterNodeModified)
         self._parameterNode = parameterNode
         if parameterNode is not None:
-            self._guiTag = parameterNode.connectGui(self.ui)
+            # connectGui of Slicer 5.6 returns no tag: what it connects could never be disconnected
+            widgets = {widget.property("SlicerParameterName"): widget for widget in vars(self.ui).values()}
+            widgets = {name: widget for name, widget in widgets.items() if name}
+            self._guiTag = parameterNode.connectParametersToGui(widgets)
             self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameterNodeModified)
         self.panel.follow(parameterNode)
 
     def onParameterNodeModified(self, caller=None, event=None):
-        if self.job is None or not self.job.is_running:
-            self.panel.update()
+        self.panel.update()
 
     def onApply(self, checked=False):
         """Start the computation, or end it: the button is then called Cancel."""

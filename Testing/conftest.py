@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from hypothesis import settings
+from rig.fixtures import desk, slicer_5_6, slicer_rig  # noqa: F401
 from volumes import OBLIQUE, blobs, centred_grid, world_of
 
 from MRISuperResolutionLib.cli import main

@@ -65,7 +65,9 @@ def test_all_python_files_are_listed():
 
 
 def test_all_resources_are_listed():
-    assert sorted(listed("MODULE_PYTHON_RESOURCES")) == [f"Resources/{p}" for p in files_of(MODULE / "Resources", "*")]
+    assert sorted(listed("MODULE_PYTHON_RESOURCES")) == [
+        f"Resources/{p}" for p in files_of(MODULE / "Resources", "*")
+    ]
 
 
 def test_all_weights_and_cards_are_listed():
@@ -91,6 +93,8 @@ def test_installed_files_find_their_weights(installed):
 def test_installed_files_upscale_a_volume(installed, tmp_path):
     grid = centred_grid((16, 16, 16))
     write_volume(Volume(blobs(world_of(grid)).astype(np.float32), grid), tmp_path / "in.nrrd")
-    result = run_installed(installed, "upscale", tmp_path / "in.nrrd", tmp_path / "out.nrrd", "--model", "recnn10-t1w")
+    result = run_installed(
+        installed, "upscale", tmp_path / "in.nrrd", tmp_path / "out.nrrd", "--model", "recnn10-t1w"
+    )
     assert result.returncode == 0, result.stderr
     assert read_volume(tmp_path / "out.nrrd").grid.size == (32, 32, 32)

@@ -67,7 +67,7 @@ def problems(asked: Asked) -> list[str]:
     if found == [None]:
         found.append(_problem(asked.plan))
     if asked.reference is not None:
-        found.append(_problem(lambda: check_volume(asked.reference, "reference")))
+        found.append(_problem(lambda: _check_reference(asked)))
     found.append(_problem(lambda: _check_output(asked)))
     found.append(_problem(lambda: _check_options(asked)))
     return [sentence for sentence in found if sentence]
@@ -89,6 +89,14 @@ def _problem(ask: Callable[[], Any]) -> str | None:
     return None
 
 
+def _check_reference(asked: Asked) -> None:
+    check_volume(asked.reference, "reference")
+    if asked.reference is asked.source:
+        raise RequestError("The input cannot be its own reference: choose another contrast.")
+    if asked.source is not None:
+        grid_of(asked.reference, frame=asked.source)
+
+
 def _check_output(asked: Asked) -> None:
     output = asked.output
     if output is None:
@@ -102,8 +110,6 @@ def _check_output(asked: Asked) -> None:
 def _check_options(asked: Asked) -> None:
     if asked.register and asked.reference is None:
         raise RequestError("There is no reference to register: choose one, or do not ask for it.")
-    if asked.reference is not None and asked.reference is asked.source:
-        raise RequestError("The input cannot be its own reference: choose another contrast.")
     limit = asked.memory_limit
     if limit is not None and not (math.isfinite(limit) and limit > 0):
         raise RequestError(f"The memory limit must be a positive number of GiB, not {limit}.")

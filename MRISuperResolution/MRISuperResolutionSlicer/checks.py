@@ -52,11 +52,21 @@ def check_volume(node: Any, role: str = "input") -> None:
     grid_of(node)
 
 
-def grid_of(node: Any) -> Grid:
-    """Grid (LPS) of a volume node, parent transforms left out; RequestError unless its axes are at right angles."""
+def grid_of(node: Any, frame: Any = None) -> Grid:
+    """Grid (LPS) of a volume node; RequestError unless its axes are at right angles.
+
+    Parent transforms are left out. With ``frame``, another volume, the grid is where the node is seen from
+    within that volume's own parent transform.
+    """
     matrix = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(matrix)
     ras = slicer.util.arrayFromVTKMatrix(matrix)
+    if frame is not None:
+        between = vtk.vtkMatrix4x4()
+        slicer.vtkMRMLTransformNode.GetMatrixTransformBetweenNodes(
+            node.GetParentTransformNode(), frame.GetParentTransformNode(), between
+        )
+        ras = slicer.util.arrayFromVTKMatrix(between) @ ras
     axes, origin = np.diag([-1.0, -1.0, 1.0]) @ ras[:3, :3], ras[:3, 3] * [-1.0, -1.0, 1.0]
     spacing = np.linalg.norm(axes, axis=0)
     if not spacing.all():

@@ -151,7 +151,8 @@ class Job:
         self._tell(WRITING, 0.0, "writing the input", None)
         for number, node in enumerate(self._volumes):
             array = slicer.util.arrayFromVolume(node)
-            yield from exchange.write(array, grid_of(node), self._input(number))
+            # a reference under a transform of its own is taken where it is seen
+            yield from exchange.write(array, grid_of(node, frame=self.asked.source), self._input(number))
 
     def _input(self, number: int) -> Path:
         return self.folder / f"input-{number}.nrrd"
@@ -171,8 +172,9 @@ class Job:
     def _on_event(self, event: dict[str, Any]) -> None:
         if self.cancelled:
             return
-        if event.get("event") == "progress":
-            self._tell(COMPUTING, float(event["fraction"]), str(event["step"]), event.get("eta_s"))
+        fraction = event.get("fraction")
+        if event.get("event") == "progress" and isinstance(fraction, int | float):
+            self._tell(COMPUTING, fraction, str(event.get("step", "")), event.get("eta_s"))
         elif event.get("event") == "message":
             logging.info("MRISuperResolution: %s", event.get("text"))
 

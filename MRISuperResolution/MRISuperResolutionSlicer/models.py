@@ -34,26 +34,23 @@ class Model:
 
 
 def offered() -> list[Model]:
-    """All entries: the networks that are shipped, then the spline."""
+    """All entries: networks of the whole volume, then of slices, then with a reference, and the spline last."""
     families: dict[tuple, list[Card]] = {}
-    for card in catalogue():
+    for card in sorted(catalogue(), key=lambda card: (card.references, -card.dimensions)):
         families.setdefault(_family(card), []).append(card)
-    models = [
-        Model(_title(cards[0]), "; ".join(card.summary for card in cards), tuple(cards))
-        for cards in map(_by_factor, families.values())
-    ]
     yardstick = Model("Cubic spline (no network)", "smooth interpolation of any volume, the yardstick")
-    return [*models, yardstick]
+    return [*(_entry(cards) for cards in families.values()), yardstick]
+
+
+def _entry(cards: list[Card]) -> Model:
+    cards.sort(key=lambda card: card.factors.get("in_plane", 0.0))
+    return Model(_title(cards[0]), "; ".join(card.summary for card in cards), tuple(cards))
 
 
 def _family(card: Card) -> tuple:
     if card.dimensions == 3:
         return (card.name,)
     return card.architecture["name"], *card.contrasts, *card.planes
-
-
-def _by_factor(cards: list[Card]) -> list[Card]:
-    return sorted(cards, key=lambda card: card.factors.get("in_plane", 0.0))
 
 
 def _title(card: Card) -> str:

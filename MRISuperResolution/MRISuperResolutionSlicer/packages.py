@@ -83,9 +83,13 @@ def _torch_is_installed() -> bool:
     return compiled
 
 
-def _lacking_requirements() -> list[str]:
+def _requirements() -> list[str]:
     lines = [line.split("#")[0].strip() for line in REQUIREMENTS.read_text(encoding="utf-8").splitlines()]
-    names = [line.split(">")[0].strip() for line in lines if line]
+    return [line for line in lines if line]
+
+
+def _lacking_requirements() -> list[str]:
+    names = [line.split(">")[0].strip() for line in _requirements()]
     return [name for name in names if importlib.util.find_spec(name) is None]
 
 
@@ -116,6 +120,6 @@ def _install_requirements() -> None:
         from slicer import packaging
     except ImportError:
         # Slicer before 5.11
-        slicer.util.pip_install(["-r", str(REQUIREMENTS)])
+        slicer.util.pip_install(_requirements())
         return
-    packaging.pip_ensure(packaging.load_requirements(str(REQUIREMENTS)), requester=TITLE, prompt_install=False)
+    packaging.pip_ensure(packaging.load_requirements(REQUIREMENTS), requester=TITLE, prompt_install=False)

@@ -9,6 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import slicer
+import vtk
+from slicer.util import VTKObservationMixin
 
 from MRISuperResolutionLib.errors import RequestError
 from MRISuperResolutionLib.forecast import forecast
@@ -27,13 +30,15 @@ APPLY, CANCEL = "Apply", "Cancel"
 READY = "Compute the volume at a higher resolution."
 
 
-class Panel:
+class Panel(VTKObservationMixin):
     """``ui`` holds the widgets by name; ``follow`` gives the parameter node that they show."""
 
     def __init__(self, ui: Any) -> None:
+        VTKObservationMixin.__init__(self)
         self.ui = ui
         self.parameters: Any = None
         self.models: list[Model] = []
+        self.is_running = False
         self._updating = False
         ui.progressBar.visible = False
         ui.statusLabel.visible = False
@@ -44,7 +49,10 @@ class Panel:
 
     def follow(self, parameters: Any) -> None:
         """Show ``parameters`` from now on; None: nothing for now."""
+        self.removeObservers()
         self.parameters = parameters
+        if parameters is not None and not parameters.model and self.models:
+            parameters.model = self.models[0].names[0]
         self.update()
 
     def asked(self) -> Asked:
@@ -74,10 +82,11 @@ class Panel:
 
     def update(self) -> None:
         """Bring all widgets up to date with the parameter node and the scene."""
-        if self.parameters is None or self._updating:
+        if self.parameters is None or self._updating or self.is_running:
             return
         self._updating = True
         try:
+            self._watch_volumes()
             self._show_model()
             self._show_axes()
             self._show_outlook()
@@ -86,6 +95,7 @@ class Panel:
 
     def show_running(self, running: bool) -> None:
         """Apply becomes Cancel while a run is under way."""
+        self.is_running = running
         self.ui.applyButton.text = CANCEL if running else APPLY
         self.ui.progressBar.visible = running
         self.ui.progressBar.value = 0
@@ -108,6 +118,21 @@ class Panel:
         """The line under the progress bar."""
         self.ui.statusLabel.text = text
         self.ui.statusLabel.visible = bool(text)
+
+    def _watch_volumes(self) -> None:
+        """Follow what happens to the chosen volumes: a node that is being loaded gets its voxels later."""
+        self.removeObservers(self._on_volume)
+        for node in (self.parameters.inputVolume, self.parameters.referenceVolume):
+            if node is not None:
+                for event in (
+                    vtk.vtkCommand.ModifiedEvent,
+                    slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent,
+                    slicer.vtkMRMLTransformableNode.TransformModifiedEvent,
+                ):
+                    self.addObserver(node, event, self._on_volume)
+
+    def _on_volume(self, *_: Any) -> None:
+        self.update()
 
     def _list_models(self) -> None:
         try:

@@ -59,7 +59,8 @@ def _show_like(node: Any, source: Any) -> None:
     if like is None:
         return
     with slicer.util.NodeModify(shown):
-        shown.SetAndObserveColorNodeID(like.GetColorNodeID())
+        if like.GetColorNodeID():
+            shown.SetAndObserveColorNodeID(like.GetColorNodeID())
         shown.SetInterpolate(like.GetInterpolate())
         shown.SetAutoThreshold(like.GetAutoThreshold())
         shown.SetApplyThreshold(like.GetApplyThreshold())

@@ -30,15 +30,17 @@ def register() -> None:
         category=CATEGORY,
         sampleName=NAME,
         thumbnailFileName=str(ICON),
-        nodeNames=NAME,
+        uris=[],
+        fileNames=[],
+        nodeNames=[],
         customDownloader=make_sample,
     )
 
 
 def make_sample(source: Any = None) -> list[Any]:
-    """Add the phantom to the scene: 1.25 mm in the plane, slices of 3.75 mm, T1w; returns the new nodes."""
-    truth = phantom((128, 160, 126))
-    acquisition = Acquisition((1.0, 1.0, 3.0))
+    """Add the phantom to the scene: 1.25 mm in the plane, slices of 3.6 mm, T1w; returns the new nodes."""
+    truth = phantom((128, 160, 128))
+    acquisition = Acquisition((1.0, 1.0, 128 / 44))
     low = Volume(np.rint(acquisition.apply(truth.array)).astype(np.int16), acquisition.grid(truth.grid))
     return [add_volume(low, NAME)]
 

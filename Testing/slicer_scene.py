@@ -1,0 +1,91 @@
+"""What the tests of the Slicer module share: volumes in the scene, and what the scene and the machine hold."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import slicer
+from volumes import OBLIQUE, blobs, centred_grid, world_of
+
+MODULE = Path(__file__).resolve().parents[1] / "MRISuperResolution" / "MRISuperResolution.py"
+
+
+def add_volume(array, grid, name="Head T1w"):
+    """A scalar volume node that holds ``array`` [i, j, k] on ``grid`` (LPS)."""
+    matrix = np.eye(4)
+    flip = np.diag([-1.0, -1.0, 1.0])
+    matrix[:3, :3], matrix[:3, 3] = flip @ grid.axes, flip @ np.asarray(grid.origin)
+    node = slicer.util.addVolumeFromArray(np.ascontiguousarray(array.transpose()), matrix, name)
+    node.CreateDefaultDisplayNodes()
+    return node
+
+
+def add_head(name="Head T1w", size=(14, 12, 8)):
+    """A small oblique volume of thick slices."""
+    grid = centred_grid(size, (1.0, 1.1, 2.5), OBLIQUE)
+    return add_volume((10 * blobs(world_of(grid))).astype(np.int16), grid, name)
+
+
+def add_transform(node, *, linear=True):
+    """Put ``node`` under a rotation and shift, or under a thin-plate spline; returns the transform node."""
+    import vtk
+
+    if linear:
+        transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "Moved")
+        change = vtk.vtkTransform()
+        change.RotateWXYZ(25, 1, 2, 3)
+        change.Translate(4, -7.5, 11)
+        transform.SetMatrixTransformToParent(change.GetMatrix())
+    else:
+        transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", "Bent")
+        bend = vtk.vtkThinPlateSplineTransform()
+        for landmarks, shift in ((bend.SetSourceLandmarks, 0), (bend.SetTargetLandmarks, 3)):
+            points = vtk.vtkPoints()
+            for corner in ((0, 0, 0), (9, 0, 0), (0, 9, 0), (0, 0, 9), (5, 5, 5 + shift)):
+                points.InsertNextPoint(*corner)
+            landmarks(points)
+        transform.SetAndObserveTransformToParent(bend)
+    node.SetAndObserveTransformNodeID(transform.GetID())
+    return transform
+
+
+def world_bounds(node):
+    """RAS bounds in mm, parent transforms included."""
+    bounds = np.zeros(6)
+    node.GetRASBounds(bounds)
+    return bounds
+
+
+def scene_content():
+    """The scene as it would be saved, and the voxels of its volumes, to compare before and after."""
+    scene = slicer.mrmlScene
+    scene.SetSaveToXMLString(1)
+    scene.Commit()
+    text = scene.GetSceneXMLString()
+    scene.SetSaveToXMLString(0)
+    volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+    voxels = {node.GetID(): slicer.util.arrayFromVolume(node).tobytes() for node in volumes if node.GetImageData()}
+    return text, voxels
+
+
+def descendants():
+    """Numbers of all processes that this one has started, and those have started, and that still run."""
+    parents = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                status = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+            except OSError:
+                continue
+            if status[0] != "Z":
+                parents[int(entry.name)] = int(status[1])
+    found, new = set(), {os.getpid()}
+    while new:
+        new = {pid for pid, parent in parents.items() if parent in new} - found
+        found |= new
+    return found
+
+
+def left_files(folder):
+    """Temporary folders of the module that are still there."""
+    return sorted(path.name for path in Path(folder).glob("MRISuperResolution-*"))
