@@ -15,7 +15,6 @@ from conftest import Outcome
 from volumes import OBLIQUE, blobs, centred_grid, world_of
 
 from MRISuperResolutionLib.files import read_header, read_volume, write_volume
-from MRISuperResolutionLib.progress import JsonLines
 from MRISuperResolutionLib.volume import Volume
 from MRISuperResolutionLib.weights import find_card
 
@@ -126,12 +125,22 @@ def test_a_volume_too_small_to_align_is_refused(mrisr_here, volume, results):
     assert list(results.iterdir()) == []
 
 
+def test_a_reference_of_something_else_is_refused(mrisr_here, results, reference):
+    head, other = results.with_name("head.nrrd"), save(results.with_name("other.mha"), noise(40, 40, 40))
+    write_volume(read_volume(reference), head)
+    options = ("--model", "guided", "--register", "--device", "cpu")
+    outcome = mrisr_here("upscale", head, results / "out.mha", "--reference", other, *options)
+    assert_refused(outcome, "other.mha", "nothing in common")
+    assert list(results.iterdir()) == []
+
+
 @pytest.mark.parametrize("model", ["spline", "plain", "slices"])
 def test_progress_as_json(mrisr, volume, results, weights, model):
     out = results / "out.nrrd"
     outcome = mrisr("upscale", volume, out, "--model", model, "--progress", "json")
     assert (outcome.code, outcome.err) == (0, "")
-    *told, last = [strict_json(line) for line in outcome.out.splitlines()]
+    first, *told, last = [strict_json(line) for line in outcome.out.splitlines()]
+    assert first["event"] == "started"
     fractions = [event["fraction"] for event in told if event["event"] == "progress"]
     assert fractions == sorted(fractions)
     assert (fractions[0], fractions[-1]) == (0, 1)
@@ -141,14 +150,6 @@ def test_progress_as_json(mrisr, volume, results, weights, model):
     assert last["provenance"] == {key: header[key] for key in last["provenance"]}
     if model != "spline":
         assert header[KEY + "sha256"] == find_card(str(weights / f"{model}.safetensors")).sha256
-
-
-def test_progress_does_not_fall_when_work_is_done_again(capsys):
-    lines = JsonLines()
-    for fraction in (0.2, 0.6, 0.1, 0.7):
-        lines.report(fraction, "computing")
-    told = [strict_json(line)["fraction"] for line in capsys.readouterr().out.splitlines()]
-    assert told == [0.2, 0.6, 0.6, 0.7]
 
 
 def test_weights_are_found_by_path_under_any_name(mrisr_here, volume, results, weights):
@@ -210,6 +211,18 @@ print(*sys.modules, file=sys.stderr)
     assert not set(unwanted.split()) & set(child.stderr.split())
 
 
+def test_the_first_line_waits_for_nothing_slow():
+    script = """
+import sys
+from MRISuperResolutionLib.cli import main
+sys.modules["numpy"] = None
+main(["upscale", "IN", "OUT", "--model", "spline", "--progress", "json"])
+"""
+    child = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert strict_json(child.stdout)["event"] == "started"
+    assert "numpy" in child.stderr
+
+
 def test_a_missing_package_is_named(weights, volume, results):
     script = f"""
 import sys
@@ -220,6 +233,25 @@ sys.exit(main(["upscale", {str(volume)!r}, {str(results / "out.mha")!r}, "--mode
     environment = {**os.environ, "MRISR_WEIGHTS": str(weights)}
     child = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)
     assert_refused(Outcome(child.returncode, child.stdout, child.stderr), "torch is not installed")
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("raise ImportError('DLL load failed:\\nlibtorch')", "DLL load failed: libtorch"),
+        ("raise OSError('libcudart.so: cannot open shared object file')", "libcudart.so"),
+        ("import torch._C", "torch._C"),
+        ("from torch import Tensor", "Tensor"),
+        ("", "empty"),
+    ],
+)
+def test_a_package_that_is_only_partly_there_is_named(mrisr, volume, results, tmp_path, monkeypatch, code, reason):
+    broken = tmp_path / "packages" / "torch"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text(code)
+    monkeypatch.setenv("PYTHONPATH", str(broken.parent), prepend=os.pathsep)
+    outcome = mrisr("upscale", volume, results / "out.mha", "--model", "plain")
+    assert_refused(outcome, "the Python package torch cannot be loaded", reason, "install it again")
 
 
 # --- the other commands
@@ -623,6 +655,63 @@ def test_a_stopped_run_leaves_nothing(start, large, results, stop, code):
     stop(child)
     assert ended(child) == (code, "error: cancelled: no file was left half-written\n")
     assert list(results.iterdir()) == []
+
+
+def start_stuck(name, *arguments):
+    """A child process ``mrisr`` that has come to a long call into a library: ``SimpleITK.name``, which half writes
+    the file if it is given one, and does not end before its time."""
+    script = f"""
+import sys, time
+from pathlib import Path
+import SimpleITK
+from MRISuperResolutionLib.cli import main
+
+def stuck(*arguments):
+    if isinstance(arguments[-1], str):
+        Path(arguments[-1]).write_text("half")
+    print('{{"event": "stuck"}}', flush=True)
+    time.sleep(90)
+
+SimpleITK.{name} = stuck
+sys.exit(main())
+"""
+    command = [sys.executable, "-c", script, "upscale", *map(str, arguments), "--progress", "json"]
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    child = subprocess.Popen(command, text=True, **pipes)
+    wait_for(child, lambda event: event["event"] == "stuck")
+    return child
+
+
+@pytest.mark.parametrize(
+    ("stop", "code"),
+    [
+        (lambda child: child.send_signal(signal.SIGINT), 130),
+        (lambda child: child.send_signal(signal.SIGTERM), 143),
+        (lambda child: child.stdin.close(), 143),
+    ],
+    ids=["Ctrl-C", "SIGTERM", "closed stdin"],
+)
+def test_aligning_does_not_hold_up_the_end(volume, reference, weights, results, stop, code):
+    options = ("--model", weights / "guided.safetensors", "--reference", reference, "--register")
+    child = start_stuck("ImageRegistrationMethod.Execute", volume, results / "out.mha", *options)
+    stop(child)
+    assert ended(child) == (code, "error: cancelled: no file was left half-written\n")
+    assert list(results.iterdir()) == []
+
+
+def test_the_end_of_stdin_ends_a_run_that_does_not_see_it(volume, results):
+    child = start_stuck("WriteImage", volume, results / "out.mha", "--model", "spline")
+    assert len(list(results.iterdir())) == 1
+    child.stdin.close()
+    assert ended(child)[0] == 143
+    assert list(results.iterdir()) == []
+
+
+def test_the_end_of_stdin_after_the_work_changes_nothing(start, volume, results):
+    child = start("upscale", volume, results / "out.mha", "--model", "plain", "--progress", "json")
+    wait_for(child, lambda event: event["event"] == "done")
+    child.stdin.close()
+    assert ended(child) == (0, "")
 
 
 @pytest.mark.parametrize("further", [False, True])

@@ -1,14 +1,17 @@
 """The road from volume to volume: geometry, units, planes, references, and the original left as it was."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from MRISuperResolutionLib import Computing, Grid, RequestError, Volume, upscale
+from MRISuperResolutionLib import Cancelled, Computing, Grid, RequestError, Volume, reference, upscale
 from MRISuperResolutionLib.networks import build
 from MRISuperResolutionLib.operators import resample
 from MRISuperResolutionLib.phantom import brain_phantom
+from MRISuperResolutionLib.progress import Silent
 from MRISuperResolutionLib.provenance import NOTE
 from MRISuperResolutionLib.request import acquired_plane
 from MRISuperResolutionLib.weights import Card, save_network
@@ -112,14 +115,14 @@ def test_without_a_plane_the_thick_slices_are_taken():
 def test_a_reference_is_used_wherever_it_lies(models):
     volume = brain((16, 16, 16), (2.0, 2.0, 2.0))
     fine = brain((32, 32, 32), contrast="T2w")
-    reference = Volume(fine.array, volume.grid.with_size((32, 32, 32)))
-    plain = upscale(volume, models["guided"], references=[reference], computing=CPU)
+    straight = Volume(fine.array, volume.grid.with_size((32, 32, 32)))
+    plain = upscale(volume, models["guided"], references=[straight], computing=CPU)
     flipped = Grid((32, 32, 32), (1.0, 1.0, 1.0), (33.5, -4.5, 4.5), (-1.0, 0, 0, 0, 1.0, 0, 0, 0, 1.0))
     mirrored = Volume(fine.array[::-1].copy(), flipped)
-    assert flipped.distance_to(reference.grid) > 1
+    assert flipped.distance_to(straight.grid) > 1
     other = upscale(volume, models["guided"], references=[mirrored], computing=CPU)
     assert np.abs(plain.array - other.array).max() < 1e-3 * np.ptp(plain.array)
-    empty = Volume(np.random.default_rng(0).random((32, 32, 32)), reference.grid)
+    empty = Volume(np.random.default_rng(0).random((32, 32, 32)), straight.grid)
     without = upscale(volume, models["guided"], references=[empty], computing=CPU)
     assert np.abs(plain.array - without.array).max() > 1e-2 * np.ptp(plain.array)
 
@@ -129,6 +132,58 @@ def test_a_reference_that_does_not_overlap_is_refused(models):
     away = Volume(volume.array, Grid((16, 16, 16), origin=(300.0, 0.0, 0.0)), name="far.nii")
     with pytest.raises(RequestError, match=r"far\.nii.*covers"):
         upscale(volume, models["guided"], references=[away], computing=CPU)
+
+
+def test_a_reference_that_lies_far_away_is_brought_back(models):
+    volume, other = brain((32, 32, 32), (5.0, 5.0, 5.0)), brain((32, 32, 32), (5.0, 5.0, 5.0), contrast="T2w")
+    away = Volume(other.array, Grid(other.grid.size, other.grid.spacing, (500.0, 0.0, 0.0)))
+    wanted = upscale(volume, models["guided"], scale=[1], references=[other], computing=CPU)
+    found = upscale(volume, models["guided"], scale=[1], references=[away], register=True, computing=CPU)
+    assert np.abs(found.array - wanted.array).mean() < 1e-2 * np.ptp(wanted.array)
+
+
+def test_aligning_is_told_and_can_be_cancelled(models, monkeypatch):
+    class Impatient(Silent):
+        def report(self, fraction, step):
+            assert fraction <= 0.05
+            if fraction > 0:
+                assert step == "aligning the reference"
+                raise Cancelled
+
+    monkeypatch.setattr(reference, "LOOK_S", 0.001)
+    volume, other = brain((32, 32, 32)), brain((32, 32, 32), contrast="T2w")
+    with pytest.raises(Cancelled):
+        upscale(volume, models["guided"], references=[other], register=True, computing=CPU, progress=Impatient())
+
+
+@pytest.fixture
+def old_gpu(monkeypatch):
+    """A GPU that torch finds and has no code for; whatever else is asked of it is an error."""
+    import torch
+
+    def ones(*size, device):
+        assert device.type == "cuda"
+        raise RuntimeError("CUDA error: no kernel image is available for execution on the device\nTry this and that.")
+
+    seen = {"is_available": lambda: True, "device_count": lambda: 1, "get_device_name": lambda device: "Tesla C870"}
+    monkeypatch.setattr(torch, "cuda", SimpleNamespace(**seen))
+    monkeypatch.setattr(torch, "ones", ones)
+
+
+@pytest.mark.usefixtures("old_gpu")
+@pytest.mark.parametrize("device", ["cuda", "cuda:0"])
+def test_a_gpu_that_torch_has_no_code_for_is_refused(models, device):
+    with pytest.raises(
+        RequestError, match=r"no code for this GPU \(Tesla C870\): choose the CPU or install a PyTorch"
+    ):
+        upscale(brain(), models["3D"], computing=Computing(device=device))
+
+
+@pytest.mark.usefixtures("old_gpu")
+def test_a_gpu_that_torch_has_no_code_for_is_not_left_silently(models, capsys):
+    result = upscale(brain(), models["3D"])
+    assert result.header["MRISuperResolution.device"] == "cpu"
+    assert "no code for this GPU (Tesla C870): computing on the CPU" in capsys.readouterr().err
 
 
 def test_the_header_says_how_it_was_made(models):

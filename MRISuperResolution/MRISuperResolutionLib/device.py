@@ -5,20 +5,39 @@ from __future__ import annotations
 from typing import Any
 
 from .errors import RequestError
+from .progress import Progress, Silent
 
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
 
-def choose_device(name: str) -> Any:
+def load_torch() -> Any:
+    """The package torch; ImportError where it is there but broken, in whichever way that shows."""
+    try:
+        import torch
+    except ModuleNotFoundError:
+        raise
+    except (ImportError, OSError) as error:
+        raise ImportError(str(error), name="torch") from error
+    # an empty folder, left from a removal, is imported as well
+    if not hasattr(torch, "Tensor"):
+        raise ImportError("its folder is empty", name="torch")
+    return torch
+
+
+def choose_device(name: str, progress: Progress | None = None) -> Any:
     """torch.device for "auto" (CUDA, else MPS, else the CPU), "cpu", "cuda", "cuda:N" or "mps".
 
-    Raises RequestError for a name that is not one of these and for a device that this machine lacks.
+    Raises RequestError for a name that is not one of these and for a device that this machine lacks or that
+    torch cannot compute on; with "auto", ``progress`` is told of the latter, and the CPU is taken.
     """
-    import torch
-
+    torch = load_torch()
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     if name == "auto":
-        return torch.device("cuda" if cuda else "mps" if mps else "cpu")
+        device = torch.device("cuda" if cuda else "mps" if mps else "cpu")
+        if trouble := _trouble(device):
+            (progress or Silent()).say(f"{trouble}: computing on the CPU")
+            return torch.device("cpu")
+        return device
     kind, _, number = name.partition(":")
     if kind not in ("cpu", "cuda", "mps") or (number and (kind != "cuda" or not number.isdigit())):
         raise RequestError(f"unknown device {name!r}: choose auto, cpu, cuda, cuda:N or mps")
@@ -26,7 +45,31 @@ def choose_device(name: str) -> Any:
         raise RequestError(f"torch finds no {kind} device on this machine: choose --device cpu or auto")
     if number and int(number) >= torch.cuda.device_count():
         raise RequestError(f"there are {torch.cuda.device_count()} CUDA devices here: {name} is not one of them")
-    return torch.device(name)
+    device = torch.device(name)
+    if trouble := _trouble(device):
+        raise RequestError(f"{trouble}: choose the CPU or install a PyTorch made for it")
+    return device
+
+
+def _trouble(device: Any) -> str:
+    """What keeps torch from computing on a device that it finds; empty where nothing does."""
+    import torch
+
+    if device.type == "cpu":
+        return ""
+    gpu = device.type
+    try:
+        if device.type == "cuda":
+            gpu = torch.cuda.get_device_name(device)
+        # what networks do: adding and multiplying may work where the library for convolutions fails
+        patch = torch.ones(1, 1, 3, 3, device=device)
+        torch.nn.functional.conv2d(patch, patch).cpu()
+    except RuntimeError as error:
+        reason, _, _ = str(error).partition("\n")
+        if "no kernel image" in reason:
+            return f"the installed PyTorch {torch.__version__} has no code for this GPU ({gpu})"
+        return f"the installed PyTorch {torch.__version__} fails on this GPU ({gpu}: {reason})"
+    return ""
 
 
 def choose_precision(name: str, device: Any) -> Any:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from typing import Any, Protocol
+
+from . import __version__
+
+PREPARED = 0.05
+"""The fraction at which a network starts. How long this takes does not tell how long the network will."""
 
 
 class Progress(Protocol):
@@ -67,14 +73,19 @@ class JsonLines(Silent):
     """One JSON object a line on stdout, for a program that reads along."""
 
     def __init__(self) -> None:
-        self.started = time.monotonic()
+        self.prepared = time.monotonic()
         self.fraction = 0.0
+        # who started us through a launcher knows only the launcher's process
+        self._print({"event": "started", "pid": os.getpid(), "version": __version__})
 
     def report(self, fraction: float, step: str) -> None:
         # work that is done again in smaller pieces does not take back what was told
         self.fraction = fraction = max(self.fraction, fraction)
-        elapsed = time.monotonic() - self.started
-        eta = round(elapsed * (1 - fraction) / fraction, 1) if fraction > 0 else None
+        now, computed = time.monotonic(), fraction - PREPARED
+        if computed <= 0:
+            self.prepared = now
+        # the first steps of a network are no measure of the others
+        eta = round((now - self.prepared) * (1 - fraction) / computed, 1) if computed > 0.01 else None
         self._print({"event": "progress", "fraction": round(fraction, 4), "step": step, "eta_s": eta})
 
     def say(self, message: str) -> None:

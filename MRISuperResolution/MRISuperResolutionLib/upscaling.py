@@ -15,7 +15,7 @@ from .grid import Grid
 from .intensity import Normalisation, to_type
 from .memory import GIB, memory_limit, process_memory
 from .operators import resample
-from .progress import Progress, Silent, Stage
+from .progress import PREPARED, Progress, Silent, Stage
 from .provenance import provenance
 from .reference import on_grid
 from .request import Plan, plan
@@ -79,7 +79,7 @@ def upscale(
         check_image(image)
     card = None if model == SPLINE else find_card(model)
     plan_ = plan(volume.grid, card, scale, spacing, plane, len(references))
-    ready = None if card is None else _prepare(card, computing)
+    ready = None if card is None else _prepare(card, computing, progress)
     if ready is None:
         _check_for_spline(computing)
     _check_memory(plan_.target, memory_limit(computing.max_memory))
@@ -95,7 +95,7 @@ def upscale(
     if card is None or ready is None:
         high = resample(low, plan_.target.size)
     else:
-        source = _network_input(low, volume, plan_, references, register)
+        source = _network_input(low, volume, plan_, references, register, progress)
         del low
         used, high = _compute(ready, source, computing, progress)
         if plan_.slice_axis is not None:
@@ -128,21 +128,23 @@ def _check_memory(target: Grid, limit: int) -> None:
 
 
 def _network_input(
-    low: np.ndarray, volume: Volume, plan_: Plan, references: Sequence[Volume], register: bool
+    low: np.ndarray, volume: Volume, plan_: Plan, references: Sequence[Volume], register: bool, progress: Progress
 ) -> np.ndarray:
     """float32 (1 + references, *axes): on the target grid for 3D networks, LR slices first for 2D ones."""
     if plan_.slice_axis is not None:
         return np.moveaxis(low, plan_.slice_axis, 0)[None]
     source = np.empty((1 + len(references), *plan_.target.size), np.float32)
     source[0] = resample(low, plan_.target.size)
+    share = PREPARED / max(1, len(references))
     for channel, reference in enumerate(references, start=1):
-        source[channel] = on_grid(reference, plan_.target, moving_to=volume if register else None)
+        aligning = Stage(progress, share * (channel - 1), share * channel, "aligning the reference")
+        source[channel] = on_grid(reference, plan_.target, volume if register else None, aligning.report)
     return source
 
 
-def _prepare(card: Card, computing: Computing) -> Prepared:
+def _prepare(card: Card, computing: Computing, progress: Progress) -> Prepared:
     """What can be refused before the work starts: the device, the precision, the weights."""
-    device = choose_device(computing.device)
+    device = choose_device(computing.device, progress)
     return Prepared(load_network(card), device, choose_precision(computing.precision, device))
 
 
@@ -161,7 +163,7 @@ def _compute(
             device=ready.device,
             precision=ready.precision,
             memory_limit=memory_limit(computing.max_memory),
-            report=Stage(progress, 0.05, 0.95, "computing").report,
+            report=Stage(progress, PREPARED, 0.95, "computing").report,
         )
     except OutOfMemory:
         if computing.device != "auto" or ready.device.type == "cpu":

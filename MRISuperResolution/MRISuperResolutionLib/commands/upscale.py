@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ..progress import Progress
     from ..upscaling import Computing
 
 
@@ -79,9 +80,17 @@ def refuse_to_replace(inputs: Sequence[Path], output: Path) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
+    from ..progress import make_progress
+
+    # the first sign of life comes before anything that takes time
+    with contextlib.closing(make_progress(options.progress)) as progress:
+        _upscale(options, progress)
+
+
+def _upscale(options: argparse.Namespace, progress: Progress) -> None:
+    from ..cancelling import too_late
     from ..errors import RequestError
     from ..files import check_output, read_volume, write_volume
-    from ..progress import make_progress
     from ..request import plan
     from ..upscaling import upscale
     from ..weights import SPLINE, find_card
@@ -91,30 +100,31 @@ def run(options: argparse.Namespace) -> None:
     refuse_to_replace([options.input, *options.reference], options.output)
     how = computing(options)
     card = None if options.model == SPLINE else find_card(options.model)
+    progress.report(0.0, "reading")
     volume = read_volume(options.input)
     target = plan(volume.grid, card, options.scale, options.spacing, options.plane, len(options.reference)).target
     check_output(options.output, target, volume.array.dtype, options.overwrite)
-    with contextlib.closing(make_progress(options.progress)) as progress:
-        result = upscale(
-            volume,
-            options.model,
-            scale=options.scale,
-            spacing=options.spacing,
-            plane=options.plane,
-            references=[read_volume(path) for path in options.reference],
-            register=options.register,
-            computing=how,
-            progress=progress,
-        )
-        del volume
-        progress.report(0.97, "writing")
-        write_volume(result, options.output, options.overwrite)
-        progress.report(1.0, "done")
-        progress.done(
-            {
-                "output": str(options.output),
-                "size": result.grid.size,
-                "spacing_mm": result.grid.spacing,
-                "provenance": dict(result.header),
-            }
-        )
+    result = upscale(
+        volume,
+        options.model,
+        scale=options.scale,
+        spacing=options.spacing,
+        plane=options.plane,
+        references=[read_volume(path) for path in options.reference],
+        register=options.register,
+        computing=how,
+        progress=progress,
+    )
+    del volume
+    progress.report(0.97, "writing")
+    write_volume(result, options.output, options.overwrite)
+    too_late()
+    progress.report(1.0, "done")
+    progress.done(
+        {
+            "output": str(options.output),
+            "size": result.grid.size,
+            "spacing_mm": result.grid.spacing,
+            "provenance": dict(result.header),
+        }
+    )

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from ..cancelling import half_written
 from ..errors import RequestError
 from ..grid import Grid
 from ..provenance import NOTE
@@ -57,6 +58,7 @@ def _written_beside(volume: Volume, path: Path) -> Iterator[Path]:
     if suffix(path) in DETACHED:
         raise RequestError(f"{suffix(path)} keeps the voxels in a second file: use .nii.gz, .nrrd or .mha")
     part = path.with_name(f".{path.name.removesuffix(suffix(path))}.{os.getpid()}.part{suffix(path)}")
+    half_written.add(part)
     try:
         _write(volume, part, path)
         yield part
@@ -64,6 +66,7 @@ def _written_beside(volume: Volume, path: Path) -> Iterator[Path]:
         # on a read-only file system even the removal of nothing is an error; the first one is to be told
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
+        half_written.discard(part)
 
 
 def _write(volume: Volume, part: Path, path: Path) -> None:

@@ -35,7 +35,8 @@ class Network(nn.Module, ABC):
         """Multiplications and additions of the convolutions per input voxel, counted on a small input."""
         from torch.utils.flop_counter import FlopCounterMode
 
-        x = torch.zeros(1, 1 + self.references, *[8] * self.dimensions)
+        like = next(self.parameters())
+        x = like.new_zeros(1, 1 + self.references, *[8] * self.dimensions)
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             self(x)
         return counter.get_total_flops() / 8**self.dimensions
