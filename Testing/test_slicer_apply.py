@@ -3,6 +3,7 @@
 import os
 import resource
 import signal
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -334,7 +335,15 @@ def test_a_slicer_without_its_python(app, monkeypatch):
     app.ui.inputSelector.setCurrentNode(add_head())
     app.remember()
     monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr(sys, "executable", "/opt/Slicer/bin/SlicerApp-real")
     assert "PythonSlicer" in failure(app)
+
+
+def test_a_slicer_without_launcher_uses_its_embedded_python(app, monkeypatch):
+    app.ui.inputSelector.setCurrentNode(add_head())
+    monkeypatch.setenv("PATH", "/nowhere")
+    app.run()
+    assert len(results()) == 1
 
 
 def test_a_disk_that_fills_up_while_the_child_writes(app, monkeypatch, tmp_path):

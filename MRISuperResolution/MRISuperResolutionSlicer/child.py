@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +54,20 @@ class Outcome:
         return None
 
 
+def python_of_slicer() -> str:
+    """PythonSlicer, which Slicer puts on the path; in a build without it, the Python that is embedded here.
+
+    Raises RequestError where there is neither.
+    """
+    program = shutil.which("PythonSlicer")
+    if program is None and Path(sys.executable or "").name.startswith("python"):
+        logging.warning("PythonSlicer is not on the path: using %s", sys.executable)
+        program = sys.executable
+    if program is None:
+        raise RequestError("Slicer's Python (PythonSlicer) is not on the path: install Slicer again.")
+    return program
+
+
 class Child:
     """One run of ``mrisr`` with ``arguments`` and ``folder`` as its working directory.
 
@@ -77,9 +92,7 @@ class Child:
 
     def start(self) -> None:
         """Start the child; RequestError where this Slicer has no Python to start."""
-        program = shutil.which("PythonSlicer")
-        if program is None:
-            raise RequestError("Slicer's Python (PythonSlicer) is not on the path: install Slicer again.")
+        program = python_of_slicer()
         environment = qt.QProcessEnvironment.systemEnvironment()
         paths = [str(MODULE_FOLDER), environment.value("PYTHONPATH")]
         environment.insert("PYTHONPATH", os.pathsep.join(path for path in paths if path))
