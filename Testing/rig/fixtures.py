@@ -1,4 +1,4 @@
-"""The rig for pytest. In a conftest.py: ``from rig.fixtures import slicer_rig, slicer_5_6``."""
+"""The rig for pytest. In a conftest.py: ``from rig.fixtures import desk, slicer_5_6, slicer_rig``."""
 
 import os
 

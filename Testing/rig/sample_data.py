@@ -72,7 +72,7 @@ class SampleDataLogic:
         thumbnailFileName=None,
         loadFileTypes=None,
         loadFiles=None,
-        loadFileProperties={},  # noqa: B006
+        loadFileProperties=None,
         checksums=None,
         loadFileType=None,
     ):
