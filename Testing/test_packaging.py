@@ -48,7 +48,7 @@ def installed(tmp_path_factory):
 
 def run_installed(folder, *arguments, **options):
     """``mrisr`` from the installed files alone, whatever else this Python knows."""
-    program = "import sys; sys.path.insert(0, sys.argv.pop(1)); from MRISuperResolutionLib.cli import main; exit(main())"
+    program = "import sys; sys.path[:0] = [sys.argv.pop(1)]; from MRISuperResolutionLib.cli import main; exit(main())"
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("MRISR", "PYTHONPATH"))}
     return subprocess.run(
         [sys.executable, "-c", program, str(folder), *map(str, arguments)],
