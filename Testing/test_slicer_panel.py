@@ -1,5 +1,7 @@
 """The panel of the Slicer module, driven by clicks in the rig."""
 
+import html
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -36,7 +38,8 @@ def choose_model(panel, start):
 
 
 def problems(panel):
-    return panel.ui.applyButton.toolTip.splitlines()
+    """The paragraphs of Apply's tool tip."""
+    return [html.unescape(text) for text in re.findall("<p>(.*?)</p>", panel.ui.applyButton.toolTip)]
 
 
 def test_an_empty_scene_leaves_apply_disabled_and_says_why(panel):

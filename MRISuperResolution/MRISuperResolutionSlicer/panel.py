@@ -6,6 +6,7 @@ what applies to it, what is missing, and what the result will be.
 
 from __future__ import annotations
 
+import html
 from typing import Any
 
 import numpy as np
@@ -226,7 +227,8 @@ class Panel(VTKObservationMixin):
         elif self.model.references and asked.reference is None:
             wrong = [s for s in wrong if "reference" not in s] + ["No reference volume is chosen: choose one."]
         ui.applyButton.enabled = not wrong
-        ui.applyButton.toolTip = "\n".join(wrong) or READY
+        # Slicer makes one paragraph of plain text
+        ui.applyButton.toolTip = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in wrong or [READY])
         ui.forecastLabel.text = "" if wrong else self._forecast(asked)
         cautions = [] if wrong else self._warnings(asked)
         if asked.source is not None and wrong:
