@@ -25,7 +25,7 @@ from MRISuperResolutionLib.forecast import forecast
 from MRISuperResolutionLib.memory import memory_limit
 from MRISuperResolutionLib.provenance import KEY
 from MRISuperResolutionLib.weights import SPLINE, catalogue
-from MRISuperResolutionSlicer import comparison, packages, sample_data, self_test, speed
+from MRISuperResolutionSlicer import comparison, packages, sample_data, speed
 from MRISuperResolutionSlicer.asking import Asked
 from MRISuperResolutionSlicer.choices import Device, Plane, Precision, Resolution
 from MRISuperResolutionSlicer.job import Job
@@ -263,6 +263,8 @@ class MRISuperResolutionTest(ScriptedLoadableModuleTest):
             self._try(card)
 
     def _try(self, card):
+        from MRISuperResolutionSlicer import self_test
+
         case = self_test.make_case(card)
         transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
         matrix = vtk.vtkMatrix4x4()

@@ -219,6 +219,8 @@ from rig.desk import Desk
 desk = Desk()
 desk.packages.hide("torch", "safetensors", "tqdm")
 desk.load_module({MODULE!r})
+# every Slicer loads every module when it starts
+assert not {{"scipy", "SimpleITK"}} & set(sys.modules)
 widget = desk.open_module("MRISuperResolution")
 from slicer_scene import add_head
 widget.ui.inputSelector.setCurrentNode(add_head())

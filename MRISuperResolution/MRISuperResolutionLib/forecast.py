@@ -9,10 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from .grid import Grid
-from .memory import GIB
+from .memory import GIB, RESULT_BYTES
 from .request import Plan
 from .tiling import choose_tile, tiles
-from .upscaling import RESULT_BYTES
 from .weights import Card
 
 PROCESS_BYTES = GIB // 2
@@ -47,12 +46,11 @@ def forecast(grid: Grid, card: Card | None, plan: Plan, memory_limit: int) -> Fo
     resting = PROCESS_BYTES + RESULT_BYTES * math.prod(plan.target.size)
     if card is None or not card.cost:
         return Forecast(plan.target, resting, 0.0)
-    if plan.slice_axis is None:
-        size: tuple[int, ...] = plan.target.size
-        radius = (int(card.cost["radius"]),) * 3
-    else:
-        size = plan.target.size[plan.slice_axis], *(n for a, n in enumerate(grid.size) if a != plan.slice_axis)
-        radius = (0, int(card.cost["radius"]), int(card.cost["radius"]))
+    size: tuple[int, ...] = plan.source.size
+    radius = (int(card.cost["radius"]),) * 3
+    if plan.slice_axis is not None:
+        size = size[plan.slice_axis], *(n for a, n in enumerate(size) if a != plan.slice_axis)
+        radius = (0, *radius[1:])
     most = int(max(0, memory_limit - resting) / card.cost["bytes"])
     core = choose_tile(size, radius, most)
     if core is None:

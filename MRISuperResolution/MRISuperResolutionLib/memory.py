@@ -8,6 +8,9 @@ from pathlib import Path
 
 GIB = 2**30
 
+RESULT_BYTES = 13
+"""Memory that each voxel of a result takes, from the resampling to the file, without any network."""
+
 
 def process_memory() -> int:
     """Resident memory of this process now; where the system does not tell, a typical size with torch loaded."""

@@ -13,7 +13,7 @@ from .device import choose_device, choose_precision
 from .errors import OutOfMemory, RequestError
 from .grid import Grid
 from .intensity import Normalisation, to_type
-from .memory import GIB, memory_limit, process_memory
+from .memory import GIB, RESULT_BYTES, memory_limit, process_memory
 from .operators import resample
 from .progress import PREPARED, Progress, Silent, Stage
 from .provenance import provenance
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     import torch
 
     from .networks.base import Network
-
-RESULT_BYTES = 13
-"""Memory that each voxel of a result takes, from the resampling to the file, without any network."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +92,8 @@ def upscale(
     if card is None or ready is None:
         high = resample(low, plan_.target.size)
     else:
-        source = _network_input(low, volume, plan_, references, register, progress)
+        taken = ready.network.references
+        source = _network_input(low, volume, plan_, references, taken, register, progress)
         del low
         used, high = _compute(ready, source, computing, progress)
         if plan_.slice_axis is not None:
@@ -128,18 +126,22 @@ def _check_memory(target: Grid, limit: int) -> None:
 
 
 def _network_input(
-    low: np.ndarray, volume: Volume, plan_: Plan, references: Sequence[Volume], register: bool, progress: Progress
+    low: np.ndarray,
+    volume: Volume,
+    plan_: Plan,
+    references: Sequence[Volume],
+    taken: int,
+    register: bool,
+    progress: Progress,
 ) -> np.ndarray:
-    """float32 (1 + references, *axes): on the target grid for 3D networks, LR slices first for 2D ones."""
-    if plan_.slice_axis is not None:
-        return np.moveaxis(low, plan_.slice_axis, 0)[None]
-    source = np.empty((1 + len(references), *plan_.target.size), np.float32)
-    source[0] = resample(low, plan_.target.size)
+    """float32 (1 + taken, *axes) on the source grid, zeros for references that lack; slices first for 2D networks."""
+    source = np.zeros((1 + taken, *plan_.source.size), np.float32)
+    source[0] = resample(low, plan_.source.size)
     share = PREPARED / max(1, len(references))
     for channel, reference in enumerate(references, start=1):
         aligning = Stage(progress, share * (channel - 1), share * channel, "aligning the reference")
-        source[channel] = on_grid(reference, plan_.target, volume if register else None, aligning.report)
-    return source
+        source[channel] = on_grid(reference, plan_.source, volume if register else None, aligning.report)
+    return source if plan_.slice_axis is None else np.moveaxis(source, 1 + plan_.slice_axis, 1)
 
 
 def _prepare(card: Card, computing: Computing, progress: Progress) -> Prepared:

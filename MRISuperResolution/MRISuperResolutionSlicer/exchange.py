@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
 import vtk
 from vtk.util.numpy_support import get_vtk_array_type, vtk_to_numpy
 
@@ -86,6 +85,9 @@ class Written:
 
 def read_header(path: Path) -> Written:
     """Header of the raw NRRD file ``path``; RequestError where it is none or is cut short."""
+    # not at the start of every Slicer
+    import SimpleITK as sitk
+
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:

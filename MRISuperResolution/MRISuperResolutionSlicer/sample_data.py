@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 import slicer
 
-from MRISuperResolutionLib.acquisition import Acquisition
 from MRISuperResolutionLib.grid import Grid
-from MRISuperResolutionLib.phantom import HEAD_MM, brain_phantom
 from MRISuperResolutionLib.volume import Volume
 
 from .checks import SCALAR_VOLUME, ijk_to_ras
@@ -39,6 +37,9 @@ def register() -> None:
 
 def make_sample(source: Any = None) -> list[Any]:
     """Add the phantom to the scene: 1.25 mm in the plane, slices of 3.6 mm, T1w; returns the new nodes."""
+    # scipy is not needed at the start of every Slicer
+    from MRISuperResolutionLib.acquisition import Acquisition
+
     truth = phantom((128, 160, 128))
     acquisition = Acquisition((1.0, 1.0, 128 / 44))
     low = Volume(np.rint(acquisition.apply(truth.array)).astype(np.int16), acquisition.grid(truth.grid))
@@ -47,6 +48,8 @@ def make_sample(source: Any = None) -> list[Any]:
 
 def phantom(size: tuple[int, int, int], contrast: str = "T1w") -> Volume:
     """A brain-like volume of head size, its centre at the origin of the world."""
+    from MRISuperResolutionLib.phantom import HEAD_MM, brain_phantom
+
     spacing = tuple(mm / n for mm, n in zip(HEAD_MM, size, strict=True))
     corner = Grid(size, spacing, direction=RIGHT_ANTERIOR_SUPERIOR)  # type: ignore[arg-type]
     origin = -corner.to_world((np.array(size) - 1) / 2)
