@@ -7,6 +7,7 @@ from MRISuperResolutionLib.errors import RequestError
 from MRISuperResolutionLib.networks import build
 from MRISuperResolutionLib.networks.dggrn import DGGRN, ResNet, gradient_map
 from MRISuperResolutionLib.networks.recnn import ReCNN
+from MRISuperResolutionLib.networks.sobel import gradient_magnitude
 
 SMALL = [
     {"name": "ReCNN", "layers": 3, "filters": 4},
@@ -16,6 +17,8 @@ SMALL = [
     {"name": "DGGRN", "factor": 3, "filters": 4, "blocks": 1},
     {"name": "DGGRN", "factor": 4, "filters": 3, "blocks": 2, "gradient_layers": 2},
     {"name": "DGGRN", "factor": 2, "filters": 8, "blocks": 4},
+    {"name": "ReCNN", "layers": 3, "filters": 4, "references": 1, "gradient_input": True},
+    {"name": "ResNet", "factor": 2, "filters": 4, "blocks": 2, "gradient_input": True},
 ]
 
 
@@ -92,6 +95,28 @@ def test_the_gradient_of_a_ramp_is_its_slope_times_the_sobel_weight():
     torch.testing.assert_close(inside, torch.sigmoid(torch.full_like(inside, 8 * 0.1)))
 
 
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_the_gradient_of_a_ramp_is_its_slope(dimensions):
+    """Along any axis, and along all of them at once the root of as many squares."""
+    line = torch.arange(8.0) * 0.1
+    ramps = [line.reshape([-1 if a == axis else 1 for a in range(dimensions)]) for axis in range(dimensions)]
+    for images, slope in [(ramp, 0.1) for ramp in ramps] + [(sum(ramps), 0.1 * dimensions**0.5)]:
+        whole = images.expand(*[8] * dimensions)[None, None]
+        inside = gradient_magnitude(whole, padding=0)
+        assert inside.shape[2:] == (6,) * dimensions
+        torch.testing.assert_close(inside, torch.full_like(inside, slope))
+        assert gradient_magnitude(whole).shape == whole.shape
+
+
+def test_the_gradient_is_the_second_input():
+    network = ReCNN(layers=2, filters=3, references=1, gradient_input=True)
+    x = torch.rand(1, 2, 6, 7, 8)
+    assert network.channels == ["image", "gradient", "reference 1"]
+    seen = network.seen(x)
+    assert torch.equal(seen[:, [0, 2]], x)
+    assert torch.equal(seen[:, 1:2], gradient_magnitude(x[:, :1]))
+
+
 def test_dggrn_with_guidance_of_ones_is_resnet():
     torch.manual_seed(1)
     guided = DGGRN(factor=2, filters=6, blocks=3)
@@ -110,7 +135,23 @@ def test_recnn_with_no_last_layer_gives_the_interpolated_volume_back():
     torch.testing.assert_close(network(x), x[:, :1])
 
 
-@pytest.mark.parametrize("architecture", [{"name": "Nothing"}, {}, {"name": "ReCNN", "depth": 3}])
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        {"name": "Nothing"},
+        {"name": ["ReCNN"]},
+        {},
+        {"name": "ReCNN", "depth": 3},
+        {"name": "ReCNN", "layers": 1},
+        {"name": "ReCNN", "layers": "deep"},
+        {"name": "ReCNN", "kernel": 4},
+        {"name": "ReCNN", "dimensions": 4},
+        {"name": "ReCNN", "filters": 0},
+        {"name": "DGGRN", "factor": 1.5},
+        {"name": "DGGRN", "gradient_input": True},
+    ],
+    ids=str,
+)
 def test_an_unknown_architecture_is_refused(architecture):
     with pytest.raises(RequestError, match="network"):
         build(architecture)

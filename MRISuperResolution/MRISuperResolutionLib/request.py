@@ -14,9 +14,11 @@ DEFAULT_FACTOR = 2.0
 
 @dataclass(frozen=True)
 class Plan:
-    """A checked request: the grid of the result and, for 2D networks, the plane and its slice axis."""
+    """A checked request: the grids of the result and of what the network is given, and how many times finer the
+    result is; for 2D networks, the plane and its slice axis."""
 
     target: Grid
+    source: Grid
     factors: Triple
     plane: str | None = None
     slice_axis: int | None = None
@@ -42,10 +44,7 @@ def plan(
         raise RequestError("both a scale and a spacing are given: give one of them")
     if scale is not None and len(scale) not in (1, 3):
         raise RequestError(f"{len(scale)} factors are given: give one, or three for the axes i, j, k")
-    taken = 0 if card is None else card.references
-    if references != taken:
-        wanted = f"needs {taken}" if taken else "takes none"
-        raise RequestError(f"{references} reference(s) given, but the model {name} {wanted}")
+    _check_references(card, name, references)
     if card is not None and card.dimensions == 2:
         return _plan_slices(grid, card, scale, spacing, plane)
     if plane is not None:
@@ -59,7 +58,15 @@ def plan(
     checked_factors(factors)
     if card is not None:
         _check_range(card, grid, _three(scale) if scale else None, factors)
-    return Plan(target, factors)
+    return Plan(target, target, factors)
+
+
+def _check_references(card: Card | None, name: str, given: int) -> None:
+    taken = 0 if card is None else card.references
+    optional = card is not None and card.references_optional
+    if given > taken or (given < taken and not optional):
+        wanted = ("takes up to" if optional else "needs") + f" {taken}" if taken else "takes none"
+        raise RequestError(f"{given} reference(s) given, but the model {name} {wanted}")
 
 
 def _plan_slices(
@@ -71,22 +78,34 @@ def _plan_slices(
 ) -> Plan:
     plane = plane or acquired_plane(grid)
     axis = grid.slice_axis(plane)
-    factor = card.factors["in_plane"]
-    expected = tuple(1.0 if a == axis else factor for a in range(3))
+    fixed = card.factors.get("in_plane")
+    expected = _in_plane(fixed or DEFAULT_FACTOR, axis)
     if spacing is not None:
         target = grid.with_spacing(spacing)
         _refuse_coarser(grid, target, spacing)
-        asked: Sequence[float] = grid.factors_to(target)
-    elif scale is not None and len(scale) == 1:
-        asked = [1.0 if a == axis else f for a, f in enumerate(_three(scale))]
+        asked = grid.factors_to(target)
     else:
-        asked = _three(scale or expected)
-    if tuple(asked) != expected:
+        asked = _in_plane(scale[0], axis) if scale is not None and len(scale) == 1 else _three(scale or expected)
+        target = grid.refined(asked)
+    if fixed:
+        if asked != expected:
+            raise RequestError(
+                f"the model {card.name} makes {plane} slices {fixed:g} times finer, which is the factors "
+                f"{_text(expected)}, not {_text(asked)}: ask for those or choose another model"
+            )
+        return Plan(target, grid, asked, plane, axis)
+    if asked[axis] != 1:
         raise RequestError(
-            f"the model {card.name} makes {plane} slices {factor:g} times finer, which is the factors "
-            f"{_text(expected)}, not {_text(asked)}: ask for those or choose another model"
+            f"the model {card.name} makes {plane} slices finer and no more of them, so not {_text(asked)} times as "
+            "many voxels: ask for 1 across them or choose another model"
         )
-    return Plan(grid.refined(expected), (expected[0], expected[1], expected[2]), plane, axis)
+    _check_range(card, grid, asked if spacing is None else None, grid.factors_to(target), axis)
+    return Plan(target, target, grid.factors_to(target), plane, axis)
+
+
+def _in_plane(factor: float, axis: int) -> Triple:
+    i, j, k = (1.0 if a == axis else factor for a in range(3))
+    return checked_factors((i, j, k))
 
 
 def acquired_plane(grid: Grid) -> str:
@@ -107,9 +126,12 @@ def _refuse_coarser(grid: Grid, target: Grid, spacing: Sequence[float]) -> None:
         )
 
 
-def _check_range(card: Card, grid: Grid, asked: Triple | None, factors: Triple) -> None:
+def _check_range(card: Card, grid: Grid, asked: Triple | None, factors: Triple, across: int | None = None) -> None:
+    """Refuse factors that the card does not name along any axis but ``across``, that of the slices."""
     lowest, highest = card.factors["lowest"], card.factors["highest"]
     for a in range(3):
+        if a == across:
+            continue
         # a target spacing may ask for half a voxel more than the input's rounded size holds
         slack = 1.0 if asked else 1 + 0.5 / grid.size[a]
         factor = asked[a] if asked else factors[a]

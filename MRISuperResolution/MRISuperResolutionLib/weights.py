@@ -27,9 +27,10 @@ class Card:
     """All that is known of one weight file.
 
     contrasts     what it was trained on (T1w, T2w, FLAIR)
-    factors       {"lowest", "highest"}: any real factor per axis (3D); {"in_plane"}: exactly this one (2D)
+    factors       {"lowest", "highest"}: any real factor along each axis (2D: of the plane), for networks on the
+                  target grid; {"in_plane"}: exactly this one, for 2D networks with sub-pixel layers
     dimensions    2: slice by slice; 3: the whole volume
-    references    further contrasts that it takes
+    references    further contrasts that it takes (see ``references_optional``)
     planes        the planes it was trained on (2D), else empty
     spacing_mm    smallest and largest voxel edge of the results it was trained to give
     acquisition   the acquisition model that made its training pairs
@@ -63,6 +64,11 @@ class Card:
         facts = asdict(self)
         del facts["folder"]
         return facts
+
+    @property
+    def references_optional(self) -> bool:
+        """Whether it learned to go without its references, too."""
+        return bool(self.training.get("settings", {}).get("drop_reference"))
 
     @property
     def path(self) -> Path:

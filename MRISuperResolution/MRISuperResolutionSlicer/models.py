@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from MRISuperResolutionLib.weights import SPLINE, Card, catalogue
 
 
+IN_PLANE = (2, 3, 4)
+"""Factors that are offered for a 2D network which takes any."""
+
+
 @dataclass(frozen=True)
 class Model:
     """An entry: its plain name, one line on what it is good for, and its cards (none: spline) by factor."""
@@ -27,6 +31,20 @@ class Model:
     @property
     def references(self) -> int:
         return self.cards[0].references if self.cards else 0
+
+    @property
+    def needs_reference(self) -> bool:
+        return self.references > 0 and not self.cards[0].references_optional
+
+    @property
+    def in_plane(self) -> list[tuple[float, str]]:
+        """The factors in the plane that a 2D model offers, each with the name of the weights for it."""
+        choices = []
+        for card in self.cards:
+            fixed = card.factors.get("in_plane")
+            whole = [fixed] if fixed else [f for f in IN_PLANE if f <= card.factors["highest"]]
+            choices += [(float(factor), card.name) for factor in whole]
+        return choices
 
     def card(self, name: str) -> Card | None:
         """The card called ``name``; None for spline."""

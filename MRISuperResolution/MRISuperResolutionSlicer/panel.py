@@ -66,7 +66,7 @@ class Panel(VTKObservationMixin):
             source=p.inputVolume,
             output=p.outputVolume,
             model=p.model,
-            scale=None if slices or by_spacing else (p.scaleI, p.scaleJ, p.scaleK),
+            scale=p.scaleI if slices else None if by_spacing else (p.scaleI, p.scaleJ, p.scaleK),
             spacing=(p.spacingI, p.spacingJ, p.spacingK) if by_spacing and not slices else None,
             plane=p.plane.value if slices else None,
             reference=p.referenceVolume if takes_reference else None,
@@ -147,13 +147,20 @@ class Panel(VTKObservationMixin):
         index = self.ui.modelComboBox.currentIndex
         if self.parameters is None or self._updating or index < 0:
             return
-        if self.parameters.model not in self.models[index].names:
-            self.parameters.model = self.models[index].names[0]
+        model = self.models[index]
+        if self.parameters.model not in model.names:
+            self.parameters.model = model.names[0]
+            if model.dimensions == 2:
+                self._take_in_plane(model.in_plane[0])
 
     def _on_in_plane(self, *_: Any) -> None:
         index = self.ui.inPlaneComboBox.currentIndex
         if self.parameters is not None and not self._updating and index >= 0 and self.model is not None:
-            self.parameters.model = self.model.names[index]
+            self._take_in_plane(self.model.in_plane[index])
+
+    def _take_in_plane(self, choice: tuple[float, str]) -> None:
+        with slicer.util.NodeModify(self.parameters):
+            self.parameters.scaleI, self.parameters.model = choice
 
     def _on_isotropic(self, *_: Any) -> None:
         node = self.parameters.inputVolume
@@ -185,11 +192,11 @@ class Panel(VTKObservationMixin):
         ui.deviceComboBox.enabled = ui.precisionComboBox.enabled = model is not None and bool(model.cards)
 
     def _show_in_plane(self, model: Model) -> None:
-        box = self.ui.inPlaneComboBox
+        box, chosen = self.ui.inPlaneComboBox, (self.parameters.scaleI, self.parameters.model)
         box.clear()
-        for card in model.cards:
-            box.addItem(f"{card.factors['in_plane']:g} times finer in the plane")
-        box.currentIndex = model.names.index(self.parameters.model)
+        for factor, _ in model.in_plane:
+            box.addItem(f"{factor:g} times finer in the plane")
+        box.currentIndex = model.in_plane.index(chosen) if chosen in model.in_plane else -1
 
     def _show_reference(self, model: Model | None) -> None:
         takes = model is not None and model.references > 0
@@ -224,7 +231,7 @@ class Panel(VTKObservationMixin):
         wrong = problems(asked)
         if self.model is None:
             wrong = [f"The model {self.parameters.model} is not installed here: choose another."]
-        elif self.model.references and asked.reference is None:
+        elif self.model.needs_reference and asked.reference is None:
             wrong = [s for s in wrong if "reference" not in s] + ["No reference volume is chosen: choose one."]
         ui.applyButton.enabled = not wrong
         # Slicer makes one paragraph of plain text

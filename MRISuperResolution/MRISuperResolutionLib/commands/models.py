@@ -44,9 +44,10 @@ def _text(card: Card) -> str:
 
 
 def _factors(card: Card) -> str:
-    if card.dimensions == 2:
+    if "in_plane" in card.factors:
         return f"factor {card.factors['in_plane']:g} in the plane"
-    return f"factors {card.factors['lowest']:g} to {card.factors['highest']:g} along each axis"
+    axes = "each axis of the plane" if card.dimensions == 2 else "each axis"
+    return f"factors {card.factors['lowest']:g} to {card.factors['highest']:g} along {axes}"
 
 
 def _data(data: dict[str, Any]) -> str:

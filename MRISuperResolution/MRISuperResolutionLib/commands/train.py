@@ -1,115 +1,124 @@
 """train a network and export its weights with their card
 
-The run's folder holds the log and the checkpoints. Started again with the same folder, training goes on
-where it stopped; a finished run is exported at once.
+The run's folder holds the log, the checkpoints and settings.yaml, which reproduces the run. Started again with
+the same folder, training goes on where it stopped; a finished run is exported at once.
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import fields
 from pathlib import Path
+from typing import Any, get_type_hints
 
-SETTINGS = (
-    "patch",
-    "batch",
-    "patches_per_block",
-    "loss",
-    "steps",
-    "learning_rate",
-    "schedule",
-    "gradient_clip",
-    "precision",
-    "sigma",
-    "sigma_spread",
-    "noise",
-    "smoothing",
-    "radius",
-    "seed",
-    "validate_every",
-)
-"""Options that stand in place of the protocol's settings of the same name."""
+from ..errors import RequestError
+from ..training.job import Job
+from ..training.protocol import FINETUNE, Protocol
+from ..training.settings import NONE, kinds_of
+
+METAVARS = {int: "N", float: "X", Path: "PATH"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--protocol", required=True, help="recnn or dggrn: the papers' settings")
-    parser.add_argument("--name", required=True, help="of the weights")
-    parser.add_argument("--summary", required=True, help="one line on what the weights are good for")
+    parser.add_argument("--settings", type=Path, metavar="YAML", help="file of settings; options override it")
     parser.add_argument(
-        "--manifest", required=True, type=Path, help="CSV that lists the volumes (see training/truth.py)"
-    )
-    parser.add_argument("--data", required=True, type=Path, help="folder that the manifest's paths start from")
-    parser.add_argument("--folder", required=True, type=Path, help="of the run: log and checkpoints")
-    parser.add_argument(
-        "--start", metavar="MODEL", help="start from shipped weights or a .safetensors file; a deeper network is fine"
-    )
-    parser.add_argument("--export", required=True, type=Path, help="folder that the weights and their card go to")
-    settings = parser.add_argument_group("settings in place of the protocol's")
-    settings.add_argument(
-        "--factors",
-        nargs="+",
-        metavar="F",
-        help="mixed in training, as 2,2,2 or 1,1,1.5-3; a range is drawn from uniformly",
-    )
-    settings.add_argument(
-        "--architecture", nargs="+", metavar="KEY=N", help="sizes of the network, as layers=20 filters=64"
-    )
-    settings.add_argument("--patch", type=int, help="voxels along the side")
-    settings.add_argument("--batch", type=int, help="patches in a step")
-    settings.add_argument("--patches-per-block", type=int, help="patches cut from one simulated block or slice")
-    settings.add_argument("--loss", choices=("mse", "relative"))
-    settings.add_argument("--steps", type=int)
-    settings.add_argument("--learning-rate", type=float)
-    settings.add_argument("--schedule", choices=("step", "cosine"))
-    settings.add_argument("--gradient-clip", type=float)
-    settings.add_argument("--precision", choices=("float32", "bfloat16"))
-    settings.add_argument("--sigma", type=float, help="of the blur, in HR voxels")
-    settings.add_argument("--sigma-spread", type=float, help="how far the blur of half of the blocks may differ")
-    settings.add_argument("--noise", type=float, help="most Rician noise of half of the blocks, a share of the range")
-    settings.add_argument("--smoothing", type=float, help="largest sigma of a blur of the truth, in HR voxels")
-    settings.add_argument("--radius", type=int, help="HR voxels that the blur kernel reaches")
-    settings.add_argument("--seed", type=int)
-    settings.add_argument("--validate-every", type=int, metavar="STEPS")
-    parser.add_argument(
-        "--validate-factors",
-        nargs="+",
-        default=["2,2,2", "1,1,3"],
-        metavar="F",
-        help="of 3D networks, for log and card",
+        "--write-settings", type=Path, metavar="YAML", help="write all settings to a file, and do nothing else"
     )
     parser.add_argument("--no-bar", action="store_true", help="no progress bar")
+    add_options(parser.add_argument_group("the run"), Job)
+    add_options(parser.add_argument_group("settings in place of the protocol's"), Protocol)
+
+
+def add_options(group: Any, settings: type) -> None:
+    """An option for each field of ``settings``; what is not given stays None."""
+    hints = get_type_hints(settings)
+    for entry in fields(settings):
+        kinds = kinds_of(hints[entry.name])
+        how: dict[str, Any] = {"help": entry.metadata.get("explanation", "").replace("%", "%%"), "default": None}
+        named = [NONE if kind is type(None) else kind for kind in kinds]
+        if kinds == [bool]:
+            how["action"] = argparse.BooleanOptionalAction
+        elif entry.name == "architecture":
+            how |= {"nargs": "+", "metavar": "KEY=N"}
+        elif entry.metadata.get("read"):
+            how |= {"nargs": "+", "metavar": "F" if "factors" in entry.name else "NAME"}
+        elif all(isinstance(kind, str) for kind in named):
+            how["choices"] = named
+        else:
+            how["metavar"] = METAVARS.get(kinds[0], "TEXT")
+        group.add_argument(f"--{entry.name.replace('_', '-')}", **how)
 
 
 def run(options: argparse.Namespace) -> None:
-    from ..errors import RequestError
+    from ..files.whole import write_whole
+    from ..training.curves import draw_curves
     from ..training.export import export
-    from ..training.protocol import PRESETS, lowest, parse_factors, preset
-    from ..training.run import noted_commands, train
-    from ..training.truth import read_manifest
+    from ..training.finetuning import before_and_after, write_table
+    from ..training.gather import gather
+    from ..training.protocol import highest
+    from ..training.run import noted_commands, noted_start, train
+    from ..training.settings_file import make_job, make_protocol, overridden, read_settings, settings_text
+    from ..weights import find_card
 
-    overrides = {key: getattr(options, key) for key in SETTINGS}
-    if options.factors:
-        overrides["factors"] = tuple(parse_factors(text) for text in options.factors)
-    protocol = preset(options.protocol, **overrides)
-    if options.architecture:
-        try:
-            sizes = {key: int(number) for key, number in (text.split("=") for text in options.architecture)}
-        except ValueError:
-            raise RequestError(f"cannot read {options.architecture}: write sizes as layers=20 filters=64") from None
-        protocol = preset(options.protocol, **overrides, architecture=PRESETS[options.protocol].architecture | sizes)
-    factors = [lowest(parse_factors(text)) for text in options.validate_factors]
-    truths = read_manifest(options.manifest, options.data)
-    network = train(protocol, truths, options.folder, factors, _command(options), options.start, not options.no_bar)
-    commands = noted_commands(options.folder)
-    card = export(network, options.name, options.summary, protocol, truths, factors, commands, options.export)
+    settings = overridden(read_settings(options.settings) if options.settings else {}, _given(options))
+    protocol, job = make_protocol(settings), make_job(settings)
+    text = settings_text(job, protocol)
+    if options.write_settings:
+        write_whole(options.write_settings, text)
+        return
+    truths = gather(job.data, job.manifest, job.contrasts, job.validate, job.register, job.cache)
+    factors = list(dict.fromkeys(highest(choice) for choice in job.validate_factors or protocol.factors))
+    network = train(
+        protocol, truths, job.folder, factors, _command(job), job.start, not options.no_bar, settings=text
+    )
+    if network is None:
+        # another process exports
+        return
+    draw_curves(job.folder, job.folder / "curves.png")
+    card = export(
+        network,
+        job.name,
+        job.summary,
+        protocol,
+        truths,
+        factors,
+        noted_commands(job.folder),
+        job.export,
+        noted_start(job.folder),
+        job.folder / "validation.png",
+    )
     print(f"{card.path}: {card.bytes / 1e6:.1f} MB, {card.licence}")
     for figure in card.figures:
         gain = figure["psnr_db"] - figure["spline_psnr_db"]
-        print(f"  {figure['subject']} {figure['factors']}: {gain:+.2f} dB over spline")
+        case = f"{figure['subject']} {figure['contrast']} {figure['factors']}, {figure['references']} reference(s)"
+        print(f"  {case}: {gain:+.2f} dB over spline")
+    if job.protocol == FINETUNE and job.start:
+        rows = before_and_after(find_card(job.start), card, truths, protocol, factors)
+        print(write_table(rows, job.folder), end="")
 
 
-def _command(options: argparse.Namespace) -> str:
+def _given(options: argparse.Namespace) -> dict[str, Any]:
+    """The settings among the options."""
+    names = [entry.name for settings in (Job, Protocol) for entry in fields(settings)]
+    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    if "architecture" in given:
+        given["architecture"] = dict(_size(text) for text in given["architecture"])
+    return given
+
+
+def _size(text: str) -> tuple[str, int | bool | str]:
+    """ "layers=20" -> ("layers", 20)."""
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise RequestError(f"cannot read {text!r}: write sizes as layers=20 filters=64")
+    if value in ("true", "false"):
+        return key, value == "true"
+    return key, int(value) if value.isdecimal() else value
+
+
+def _command(job: Job) -> str:
     """The command line, for the card: where somebody keeps their data is left out."""
     import shlex
     import sys
 
-    return shlex.join(["mrisr", *("DATA" if word == str(options.data) else word for word in sys.argv[1:])])
+    return shlex.join(["mrisr", *("DATA" if word == job.data else word for word in sys.argv[1:])])

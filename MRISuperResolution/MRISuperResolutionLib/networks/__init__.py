@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RequestError
@@ -10,10 +11,22 @@ if TYPE_CHECKING:
     from .base import Network
 
 
+SIZES: dict[str, Collection[int]] = {
+    "layers": range(2, 1025),
+    "kernel": range(1, 32, 2),
+    "references": range(9),
+    "dimensions": (2, 3),
+    "gradient_input": (False, True),
+    "factor": range(1, 17),
+    **dict.fromkeys(("filters", "blocks", "gradient_layers"), range(1, 1025)),
+}
+"""What each parameter of a network may be."""
+
+
 def build(architecture: dict[str, Any]) -> Network:
     """A network with random weights from ``{"name": ..., size parameters}``.
 
-    Raises RequestError for a name or a parameter that is not known here.
+    Raises RequestError for a name or a parameter that is not known here, and for sizes that make no network.
     """
     from .dggrn import DGGRN, ResNet
     from .recnn import ReCNN
@@ -21,8 +34,11 @@ def build(architecture: dict[str, Any]) -> Network:
     kinds = {kind.__name__: kind for kind in (ReCNN, DGGRN, ResNet)}
     parameters = dict(architecture)
     name = parameters.pop("name", None)
-    if name not in kinds:
+    if not isinstance(name, str) or name not in kinds:
         raise RequestError(f"unknown network {name!r}: this version knows {', '.join(kinds)}")
+    for parameter, size in parameters.items():
+        if parameter in SIZES and size not in SIZES[parameter]:
+            raise RequestError(f"a {name} network cannot have {parameter}={size}: choose another size")
     try:
         return kinds[name](**parameters)
     except TypeError as error:

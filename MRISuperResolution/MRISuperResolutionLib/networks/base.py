@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from .sobel import gradient_magnitude
 
 
 class Network(nn.Module, ABC):
@@ -17,6 +21,7 @@ class Network(nn.Module, ABC):
     dimensions        2 or 3 spatial axes
     factor            output voxels per input voxel along each of them (1: works on the target grid)
     references        further input channels: other contrasts of the subject on the target grid
+    gradient_input    whether the first layer sees the gradient of the first channel too (Du & He, Eq. 5)
     receptive_radius  input voxels to each side that an output voxel can depend on
     width             most feature maps alive per input voxel during inference, for the memory forecast
     """
@@ -24,8 +29,22 @@ class Network(nn.Module, ABC):
     dimensions: int
     factor: int = 1
     references: int = 0
+    gradient_input: bool = False
     receptive_radius: int
     width: int
+
+    @property
+    def channels(self) -> list[str]:
+        """What the first layer sees, in this order."""
+        gradient = ["gradient"] if self.gradient_input else []
+        return ["image", *gradient, *(f"reference {number}" for number in range(1, 1 + self.references))]
+
+    def seen(self, x: Tensor) -> Tensor:
+        """(batch, 1 + references, *space) -> (batch, len(channels), *space), with the gradient where it is seen."""
+        if not self.gradient_input:
+            return x
+        image, references = x[:, :1], x[:, 1:]
+        return torch.cat([image, gradient_magnitude(image), references], dim=1)
 
     def map_bytes(self, itemsize: int) -> float:
         """Bytes of feature maps per input voxel when convolutions work on numbers of ``itemsize`` bytes."""
@@ -64,15 +83,25 @@ def channels_last(thing: Any) -> Any:
     return thing.to(memory_format=torch.channels_last_3d) if dimensions == 3 else thing
 
 
+def convolutions(network: nn.Module) -> list[nn.Conv2d | nn.Conv3d]:
+    """The layers with weights, from the first on."""
+    return [module for module in network.modules() if isinstance(module, nn.Conv2d | nn.Conv3d)]
+
+
+SCHEMES: dict[str, Callable[[Tensor], Any]] = {
+    "he": partial(nn.init.kaiming_normal_, nonlinearity="relu"),
+    "xavier": nn.init.xavier_uniform_,
+    "normal-0.01": partial(nn.init.normal_, std=0.01),
+    "normal-0.001": partial(nn.init.normal_, std=0.001),
+}
+"""How weights are drawn (Pham et al., section 3.4): He's normal distribution (MSRA); Glorot and Bengio's uniform
+one, which Du & He take too (Pham et al. leave out the outgoing connections, which matters in the first and the last
+layer alone); normal ones of a fixed standard deviation, as SRCNN's."""
+
+
 def initialise(network: nn.Module, scheme: str) -> None:
-    """Random weights, zero biases: "he" (MSRA, Pham et al. section 3.4) or "xavier" (Du & He, section 4.2)."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.Conv3d):
-            if scheme == "he":
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-            elif scheme == "xavier":
-                nn.init.xavier_uniform_(module.weight)
-            else:
-                raise ValueError(f"unknown initialisation {scheme!r}")
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
+    """Random weights of one of ``SCHEMES``, zero biases."""
+    for layer in convolutions(network):
+        SCHEMES[scheme](layer.weight)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)

@@ -9,15 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .base import Network, convolution, initialise
+from .sobel import gradient_magnitude
 
 
 def gradient_map(y: Tensor) -> Tensor:
     """sigmoid(|Sobel(y)|) of slices (batch, 1, height, width), zero-padded: in [0.5, 1) (Du & He, Eq. 6)."""
-    smooth, difference = y.new_tensor([1.0, 2.0, 1.0]), y.new_tensor([-1.0, 0.0, 1.0])
-    across = torch.outer(smooth, difference)
-    kernels = torch.stack([across, across.T])[:, None]
-    gradient = functional.conv2d(y, kernels, padding=1)
-    return torch.sigmoid(torch.linalg.vector_norm(gradient, dim=1, keepdim=True))
+    # Sobel's kernels in whole numbers, as usual
+    return torch.sigmoid(8 * gradient_magnitude(y))
 
 
 class GradientModel(nn.Module):
@@ -55,20 +53,21 @@ class ResNet(Network):
 
     Input: LR slices (batch, 1, height, width), normalised; output (batch, 1, height * factor, width *
     factor) on the grid that holds ``factor`` x ``factor`` cells in each LR cell. Alone it is the baseline
-    of Du & He, section 5.1; DGGRN hands it the guidance.
+    of Du & He, section 5.1; DGGRN hands it the guidance. With ``gradient_input`` the head sees the slice and
+    its gradient (Du & He, Eq. 5).
     """
 
     dimensions = 2
 
-    def __init__(self, factor: int = 2, filters: int = 64, blocks: int = 8) -> None:
+    def __init__(self, factor: int = 2, filters: int = 64, blocks: int = 8, gradient_input: bool = False) -> None:
         super().__init__()
-        self.factor, self.filters = factor, filters
-        self.head = convolution(2, 1, filters)
+        self.factor, self.filters, self.gradient_input = factor, filters, gradient_input
+        self.head = convolution(2, len(self.channels), filters)
         self.blocks = nn.ModuleList(Block(filters) for _ in range(blocks))
         self.expand = convolution(2, filters, filters * factor**2)
         self.tail = convolution(2, filters, 1)
-        # head, two a block, expand, and less than one LR voxel for the tail on the fine grid
-        self.receptive_radius = 2 * blocks + 3
+        # Sobel, head, two a block, expand, and less than one LR voxel for the tail on the fine grid
+        self.receptive_radius = gradient_input + 2 * blocks + 3
         # expanded maps before and after the shuffle
         self.width = 2 * filters * factor**2
         initialise(self, "xavier")
@@ -80,6 +79,7 @@ class ResNet(Network):
             "factor": self.factor,
             "filters": self.filters,
             "blocks": len(self.blocks),
+            "gradient_input": self.gradient_input,
         }
 
     def map_bytes(self, itemsize: int) -> float:
@@ -88,7 +88,7 @@ class ResNet(Network):
 
     def reconstruct(self, y: Tensor, guidance: Tensor | None) -> Tensor:
         """LR slices and guidance maps (batch, filters, height, width; None: all ones) -> HR slices."""
-        x = self.head(y)
+        x = self.head(self.seen(y))
         for block in self.blocks:
             x = block(x, guidance)
         fine = functional.pixel_shuffle(self.expand(x), self.factor)
@@ -118,7 +118,9 @@ class DGGRN(ResNet):
 
     @property
     def architecture(self) -> dict[str, Any]:
-        return {**super().architecture, "gradient_layers": len(self.gradient_model.layers)}
+        # it has a better use for the gradient than as an input
+        sizes = {key: size for key, size in super().architecture.items() if key != "gradient_input"}
+        return {**sizes, "gradient_layers": len(self.gradient_model.layers)}
 
     def guidance(self, y: Tensor) -> Tensor:
         """Guidance maps (batch, filters, height, width) in [0, 1] of LR slices (batch, 1, height, width)."""

@@ -16,18 +16,25 @@ class ReCNN(Network):
     Input: (batch, 1 + references, *space): the LR volume brought to the target grid by cubic spline, then
     the references on that grid. ``layers`` convolutions of ``filters`` filters with ReLU after each but the
     last; its output is added to the first channel. 10 layers of 64: 888,769 parameters; 20: 1,995,329.
-    The receptive field is 2 layers + 1 voxels wide for 3 x 3 x 3 kernels.
+    The receptive field is 2 layers + 1 voxels wide for 3 x 3 x 3 kernels. With ``gradient_input`` the first
+    layer sees the gradient of the first channel too (Du & He, Eq. 5).
     """
 
     def __init__(
-        self, layers: int = 10, filters: int = 64, kernel: int = 3, references: int = 0, dimensions: int = 3
+        self,
+        layers: int = 10,
+        filters: int = 64,
+        kernel: int = 3,
+        references: int = 0,
+        dimensions: int = 3,
+        gradient_input: bool = False,
     ) -> None:
         super().__init__()
         self.layers, self.filters, self.kernel = layers, filters, kernel
-        self.references, self.dimensions = references, dimensions
-        self.receptive_radius = layers * (kernel // 2)
+        self.references, self.dimensions, self.gradient_input = references, dimensions, gradient_input
+        self.receptive_radius = gradient_input + layers * (kernel // 2)
         self.width = 2 * filters
-        channels = [1 + references] + [filters] * (layers - 1)
+        channels = [len(self.channels)] + [filters] * (layers - 1)
         body: list[nn.Module] = []
         for inputs in channels[:-1]:
             body += [convolution(dimensions, inputs, filters, kernel), nn.ReLU(inplace=True)]
@@ -44,9 +51,10 @@ class ReCNN(Network):
             "kernel": self.kernel,
             "references": self.references,
             "dimensions": self.dimensions,
+            "gradient_input": self.gradient_input,
         }
 
     def forward(self, x: Tensor) -> Tensor:
         # the sum stays in the input's precision: only the residual may be rounded
-        residual: Tensor = self.body(x)
+        residual: Tensor = self.body(self.seen(x))
         return x[:, :1] + residual.to(torch.promote_types(residual.dtype, x.dtype))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -11,65 +11,84 @@ from ..acquisition import Acquisition
 from ..grid import PLANES, Triple
 from ..networks.base import Network
 from ..operators import resample
+from .checkpoints import GAIN
 from .protocol import Protocol
+from .simulation import divisible, observed
 from .truth import Truth
 
 CROP = 80
 """Voxels along a side of the central piece that is looked at, in 3D."""
 
 SLICES = 8
-"""Slices looked at in each volume, in 2D."""
+"""Slices looked at in each volume, in 2D: every second one around the middle."""
+
+Piece = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""What a network is given, what spline makes of it, and the truth: each (batch, channels, *space)."""
 
 
 class Examiner:
-    """Calling it with a network gives {"gain FACTORS": dB over cubic spline, mean over the volumes}.
+    """Calling it with a network gives {"gain FACTORS": dB over cubic spline, mean over the volumes}, and "gain",
+    the mean over the factors; {} where there are no volumes.
 
-    ``factors`` are those of 3D networks; a 2D network is looked at with its own, in the first plane of
-    each volume. The pieces are degraded once.
+    ``factors`` are those of networks on the target grid; others are looked at with their own. In 2D the first
+    plane of each volume is looked at. The pieces are degraded once.
     """
 
     def __init__(
         self, truths: Sequence[Truth], network: Network, protocol: Protocol, factors: Sequence[Triple]
     ) -> None:
-        self.protocol = protocol
-        if network.dimensions == 2:
-            shapes: Sequence[Triple] = [(network.factor, network.factor, 1)]
-        else:
-            shapes = factors
-            truths = [t for t in truths if set(t.planes) == set(PLANES)]
-        self.cases = {shape: [self._case(t, shape, network) for t in truths] for shape in shapes}
-
-    def _case(self, truth: Truth, factors: Triple, network: Network) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Network input, spline result and truth, each (batch, *space)."""
-        acquisition = Acquisition(factors, sigma=self.protocol.sigma, radius=self.protocol.radius)
-        if network.dimensions == 2:
-            axis = truth.volume.grid.slice_axis(truth.planes[0])
-            stack = np.moveaxis(truth.volume.array, axis, -1)
-            middle = stack.shape[-1] // 2
-            stack = stack[..., middle - SLICES : middle + SLICES : 2]
-            high = stack[tuple(slice(n - n % network.factor) for n in stack.shape[:2])]
-        else:
-            high = truth.volume.array[
-                tuple(slice(max(0, (n - CROP) // 2), (n + CROP) // 2) for n in truth.volume.array.shape)
+        flat, own = network.dimensions == 2, network.factor
+        if own > 1:
+            factors = [(own, own, 1 if flat else own)]
+        serving = [t for t in truths if flat or set(t.planes) == set(PLANES)]
+        self.pieces = {
+            shape: [
+                _piece(t, Acquisition(shape, sigma=protocol.sigma, radius=protocol.radius), network) for t in serving
             ]
-        low = acquisition.apply(np.ascontiguousarray(high))
-        spline = resample(low, high.shape)
-        batched = (low, spline, high) if network.dimensions == 2 else (spline, spline, high)
-        axes = (2, 0, 1) if network.dimensions == 2 else (0, 1, 2)
-        pieces = [np.ascontiguousarray(a.transpose(axes), dtype=np.float32) for a in batched]
-        if network.dimensions == 3:
-            pieces = [a[None] for a in pieces]
-        return pieces[0], pieces[1], pieces[2]
+            for shape in factors
+        }
 
     def __call__(self, network: Network) -> dict[str, float]:
-        return {
-            f"gain {'x'.join(f'{f:g}' for f in factors)}": float(np.mean([_gain(network, *c) for c in cases]))
-            for factors, cases in self.cases.items()
-            if cases
+        gains = {
+            f"{GAIN} {'x'.join(f'{f:g}' for f in factors)}": float(np.mean([_gain(network, *p) for p in pieces]))
+            for factors, pieces in self.pieces.items()
+            if pieces
         }
+        return gains | ({GAIN: float(np.mean(list(gains.values())))} if gains else {})
+
+    def __deepcopy__(self, memo: object) -> Examiner:
+        # a copy of a lesson, such as for the average of its weights, looks at the same volumes
+        return self
+
+
+def _piece(truth: Truth, acquisition: Acquisition, network: Network) -> Piece:
+    """The middle of a volume as a batch of one block, or of slices."""
+    names = sorted(truth.companions)[: network.references]
+    arrays = [truth.volume.array, *(truth.companions[name] for name in names)]
+    arrays += [np.zeros_like(arrays[0])] * (1 + network.references - len(arrays))
+    cut = _slices(arrays, truth) if network.dimensions == 2 else [np.stack([_middle(a) for a in arrays])]
+    highs = [divisible(images, network.factor) for images in cut]
+    sources = [observed(images, acquisition, network.factor) for images in highs]
+    splines = [
+        s[:1] if network.factor == 1 else resample(s[0], h.shape[1:])[None]
+        for s, h in zip(sources, highs, strict=True)
+    ]
+    return np.stack(sources), np.stack(splines), np.stack([images[:1] for images in highs])
+
+
+def _middle(array: np.ndarray) -> np.ndarray:
+    return array[tuple(slice(max(0, (n - CROP) // 2), (n + CROP) // 2) for n in array.shape)]
+
+
+def _slices(arrays: Sequence[np.ndarray], truth: Truth) -> Iterator[np.ndarray]:
+    axis = truth.volume.grid.slice_axis(truth.planes[0])
+    count = arrays[0].shape[axis]
+    for number in range(max(0, count // 2 - SLICES), min(count, count // 2 + SLICES), 2):
+        yield np.stack([np.take(array, number, axis) for array in arrays])
 
 
 @torch.no_grad()
 def _gain(network: Network, source: np.ndarray, spline: np.ndarray, truth: np.ndarray) -> float:
-    result = network(torch.from_numpy(source)[:, None])[:, 0].float().numpy()
+    device = next(network.parameters()).device
+    result = network(torch.from_numpy(source).to(device)).float().cpu().numpy()
     return 10 * float(np.log10(((spline - truth) ** 2).mean() / ((result - truth) ** 2).mean()))

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 import lightning
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from ..errors import RequestError
 from ..networks.base import Network, channels_last
+from .losses import loss_of
+from .optimisers import make_optimiser, rate_at
 from .protocol import Protocol
 
-LEAST_ERROR = 1e-5
-"""Mean squared error, in normalised units, below which a patch no longer counts for more in the relative loss."""
+OPTIMISER = "optimiser"
+"""The key of a checkpoint under which the name of the optimiser stands."""
 
 
 class Lesson(lightning.LightningModule):
-    """The protocol's loss, Adam with its own rate for biases, the protocol's schedule.
+    """The protocol's loss, optimiser and schedule.
 
     ``examine`` maps the network to a dict of figures; it is called every ``validate_every`` steps.
     """
@@ -28,41 +28,32 @@ class Lesson(lightning.LightningModule):
     def __init__(self, network: Network, protocol: Protocol, examine: Callable[[Network], dict[str, float]]) -> None:
         super().__init__()
         self.network, self.protocol, self.examine = network, protocol, examine
+        self.loss = loss_of(protocol)
 
     def training_step(self, batch: tuple[Tensor, Tensor], number: int) -> Tensor:
         source, target = batch
-        loss = self.loss(self.network(channels_last(source)).float(), source, target)
-        if not torch.isfinite(loss):
-            raise RequestError(f"the loss is {loss.item()} at step {self.global_step}: lower the learning rate")
-        self.log("loss", loss, prog_bar=True)
+        loss = self.loss(self.network(channels_last(source)).float(), target, source)
+        # of all processes, so that they end together
+        mean = self.trainer.strategy.reduce(loss.detach().clone(), reduce_op="mean")
+        if not torch.isfinite(mean):
+            raise RequestError(f"the loss is {mean.item()} at step {self.global_step + 1}: lower the learning rate")
+        self.log("loss", mean)
         return loss
 
-    def loss(self, result: Tensor, source: Tensor, target: Tensor) -> Tensor:
-        """The protocol's loss of a batch; ``source`` is on the target's grid where it is "relative"."""
-        if self.protocol.loss == "mse":
-            return functional.mse_loss(result, target)
-        error, spline_error = (((x - target) ** 2).flatten(1).mean(dim=1) for x in (result, source[:, :1]))
-        return (error / (spline_error + LEAST_ERROR)).mean()
-
     def validation_step(self, batch: Any, number: int) -> None:
-        self.log_dict(self.examine(self.network), prog_bar=True, batch_size=1)
+        self.log_dict(self.examine(self.network), batch_size=1, sync_dist=True)
 
     def configure_optimizers(self) -> Any:
-        protocol = self.protocol
-        biases = [p for name, p in self.network.named_parameters() if name.endswith("bias")]
-        weights = [p for name, p in self.network.named_parameters() if not name.endswith("bias")]
-        groups: list[dict[str, Any]] = [
-            {"params": weights},
-            {"params": biases, "lr": protocol.learning_rate * protocol.bias_rate},
-        ]
-        optimiser = torch.optim.Adam(groups, lr=protocol.learning_rate, betas=(0.9, 0.999))
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate_at(step, protocol))
+        optimiser = make_optimiser(self.network, self.protocol)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate_at(step, self.protocol))
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint[OPTIMISER] = self.protocol.optimiser
 
-def rate_at(step: int, protocol: Protocol) -> float:
-    """Share of the initial learning rate at ``step``."""
-    progress = min(1.0, step / protocol.steps)
-    if protocol.schedule == "cosine":
-        return 0.5 * (1 + math.cos(math.pi * progress))
-    return protocol.decay ** math.floor(progress / protocol.decay_every)
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        # a run may be taken up with another learning rate; the optimiser would go on with the old one
+        (optimiser,), (schedule,) = checkpoint["optimizer_states"], checkpoint["lr_schedulers"]
+        schedule["base_lrs"] = [self.protocol.learning_rate, self.protocol.learning_rate * self.protocol.bias_rate]
+        for group, rate in zip(optimiser["param_groups"], schedule["base_lrs"], strict=True):
+            group["initial_lr"], group["lr"] = rate, rate * rate_at(checkpoint["global_step"], self.protocol)

@@ -1,117 +1,275 @@
-"""The settings of a training run, with the papers' own as presets."""
+"""The settings of a training run, with the papers' own as presets; needs neither numpy nor torch."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any, Literal
-
-import numpy as np
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import RequestError
-from ..grid import Triple
+from .settings import read_fields, setting
+
+if TYPE_CHECKING:
+    import numpy as np
 
 FactorRange = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
 
 
+def read_factors(given: Any) -> tuple[FactorRange, ...]:
+    """Choices of factors, each as ``parse_factors`` takes it; a text may hold several, spaces between them."""
+    choices = given.split() if isinstance(given, str) else given
+    if not isinstance(choices, list | tuple):
+        raise RequestError(f"cannot read the factors {given!r}: write a list of texts such as 2,2,2 or 1,1,1-3")
+    return tuple(parse_factors(choice) for choice in choices)
+
+
+def read_architecture(given: Any) -> dict[str, Any]:
+    """The name and the sizes of a network, from a mapping."""
+    if not isinstance(given, Mapping) or not all(isinstance(key, str) for key in given):
+        raise RequestError(f"cannot read the architecture {given!r}: give sizes by their names, such as layers: 20")
+    return dict(given)
+
+
+def resized(architecture: Any, sizes: Any) -> dict[str, Any]:
+    """``architecture`` with ``sizes`` in place of its own; ``sizes`` alone where they are of another network."""
+    own, other = read_architecture(architecture), read_architecture(sizes)
+    return own | other if other.get("name", own.get("name")) == own.get("name") else other
+
+
 @dataclass(frozen=True)
 class Protocol:
-    """What to train, on which patches, and how.
+    """What to train, on which patches, and how. What each setting is stands with it, once for all.
 
-    architecture       of the network, as ``networks.build`` takes it
-    factors            ranges (lowest, highest) of the factor along three axes; one entry is drawn for each
-                       block, then a factor from each of its ranges; the axes come in a random order.
-                       2D networks use their own factor in the plane.
-    sigma, radius      blur of the acquisition model, in HR voxels (see ``Acquisition``)
-    sigma_spread       half of the blocks draw their sigma up to this far from ``sigma``: scanners differ
-    noise              half of the blocks get Rician noise, of a standard deviation up to this share of the range
-    smoothing          largest sigma, in HR voxels, of a blur of the truth itself, drawn anew for each axis of
-                       half of the blocks: scans of one voxel size differ in sharpness
-    patch              voxels along each side of a training patch, on the network's input grid
-    batch              patches in a step
-    patches_per_block  patches cut from one simulated block or slice
-    loss               "mse", or "relative": each patch's mean squared error over that of its spline input, so
-                       that smooth and noisy volumes, small and large factors count alike (3D networks)
-    steps              optimiser steps in all
-    learning_rate      of the weights at the start; ``bias_rate`` is the biases' share of it
-    schedule           "step": times ``decay`` every ``decay_every`` of the run; "cosine": down to 0
-    precision          of the convolutions while training
+    Lengths are in voxels of the truth unless a setting says otherwise. Values may be text or plain data;
+    RequestError for one that makes no sense.
     """
 
-    architecture: dict[str, Any]
-    factors: tuple[FactorRange, ...] = ()
-    sigma: float = 1.0
-    radius: int | None = None
-    sigma_spread: float = 0.0
-    noise: float = 0.0
-    smoothing: float = 0.0
-    patch: int = 25
-    batch: int = 64
-    patches_per_block: int = 4
-    loss: Literal["mse", "relative"] = "mse"
-    steps: int = 10_000
-    learning_rate: float = 1e-3
-    bias_rate: float = 1.0
-    schedule: Literal["step", "cosine"] = "step"
-    decay: float = 0.1
-    decay_every: float = 1.0
-    gradient_clip: float | None = None
-    precision: Literal["float32", "bfloat16"] = "float32"
-    seed: int = 0
-    validate_every: int = 500
+    architecture: dict[str, Any] = setting(
+        explanation="sizes of the network, as layers=20 filters=64; gradient_input=true shows it the gradient of the "
+        "image as well (Du & He, Eq. 5)",
+        read=read_architecture,
+    )
+    factors: tuple[FactorRange, ...] = setting(
+        (),
+        explanation="mixed in training, as 2,2,2 or 1,1,1.5-3: one is drawn for each block, a range uniformly, the "
+        "axes in a random order; the third is 1 for 2D networks; sub-pixel networks have their own",
+        read=read_factors,
+        write=lambda choices: [factors_text(choice) for choice in choices],
+    )
+    sigma: float = setting(1.0, explanation="of the blur in the acquisition model, in HR voxels", above=0)
+    radius: int | None = setting(None, explanation="HR voxels that the blur kernel reaches; none: 4 sigma", least=0)
+    sigma_spread: float = setting(
+        0.0, explanation="how far the blur's sigma of half of the blocks may differ: scanners do", least=0
+    )
+    noise: float = setting(
+        0.0, explanation="most Rician noise of half of the blocks, as a share of the range", least=0, most=1
+    )
+    smoothing: float = setting(
+        0.0,
+        explanation="largest sigma of a blur of the truth itself, drawn for each axis of half of the blocks: scans "
+        "of one voxel size differ in sharpness",
+        least=0,
+    )
+    brightness: float | None = setting(
+        None,
+        explanation="each block's bright end (99.5 percentile) is scaled to lie anywhere from here to 1: a head with "
+        "bright fat leaves the brain a third of the range, an extracted brain has all of it; none: as normalised",
+        above=0,
+        most=1,
+    )
+    flips_and_rotations: bool = setting(
+        False, explanation="turn each block at random: 8 ways in 2D, 48 in 3D (see training/augmentation.py)"
+    )
+    elastic_share: float = setting(0.0, explanation="share of slices that are bent (2D)", least=0, most=1)
+    elastic_amplitude: float = setting(
+        5.0, explanation="standard deviation of the bent slices' displacement, in HR voxels", least=0
+    )
+    elastic_width: float = setting(
+        85.0, explanation="distance between displacements that are drawn on their own, in HR voxels", least=8
+    )
+    drop_reference: float = setting(
+        0.0,
+        explanation="share of patches that go without each of the references, so that one network serves with and "
+        "without",
+        least=0,
+        most=1,
+    )
+    patch: int = setting(25, explanation="voxels along the side of a patch, on the network's input grid", least=3)
+    batch: int = setting(64, explanation="patches in a step", least=1)
+    patches_per_block: int = setting(4, explanation="patches cut from one simulated block or slice", least=1)
+    initialisation: Literal["he", "xavier", "normal-0.01", "normal-0.001"] = setting(
+        "he", explanation="random weights to begin with (Pham et al., section 3.4); biases are zero"
+    )
+    loss: Literal["mse", "l1", "gradient", "relative"] = setting(
+        "mse",
+        explanation="gradient: mean squared error plus that of Sobel's gradient (Du & He, Eq. 4); relative: over "
+        "that of the spline, so that all volumes and factors count alike (networks on the target grid)",
+    )
+    gradient_weight: float = setting(1.0, explanation="of the second part of the gradient loss", least=0)
+    optimiser: Literal["adam", "sgd", "nesterov", "rmsprop"] = setting(
+        "adam", explanation="another than the protocol's brings its own learning rate and clipping, unless given"
+    )
+    steps: int = setting(10_000, explanation="optimiser steps in all", least=1)
+    learning_rate: float = setting(1e-3, explanation="of the weights at the start", above=0)
+    bias_rate: float = setting(1.0, explanation="the biases' learning rate, as a share of the weights'", least=0)
+    schedule: Literal["step", "cosine"] = setting(
+        "step", explanation="of the learning rate; step: times DECAY every DECAY_EVERY; cosine: down to 0"
+    )
+    decay: float = setting(0.1, explanation="of the learning rate at each step of the schedule", above=0, most=1)
+    decay_every: float = setting(1.0, explanation="of the schedule's steps, as a share of the run", above=0)
+    gradient_clip: float | None = setting(
+        None, explanation="largest norm of the gradient (Pham et al., Eq. 9)", above=0
+    )
+    precision: Literal["float32", "bfloat16", "float16"] = setting(
+        "float32", explanation="of the convolutions while training; float16 (its losses are scaled) on CUDA GPUs only"
+    )
+    ema: float = setting(
+        0.0, explanation="decay of the moving average of the weights that is examined and exported", least=0, most=1
+    )
+    seed: int = setting(0, explanation="of the weights and of the patches", least=0)
+    validate_every: int = setting(500, explanation="steps between two looks at the validation volumes", least=1)
+    patience: int | None = setting(
+        None,
+        explanation="looks without a better mean gain after which training ends; none: at the last step",
+        least=1,
+    )
+    keep: Literal["last", "best"] = setting(
+        "last", explanation="which weights are exported: of the last step, or of the best mean gain"
+    )
+    save_every: int = setting(500, explanation="steps between two checkpoints: the most that a kill costs", least=1)
+    log_every: int = setting(10, explanation="steps between two lines of the log", least=1)
+    workers: int = setting(
+        0, explanation="processes that make patches beside each that trains: worth it where a GPU trains", least=0
+    )
+    devices: int = setting(1, explanation="GPUs, else processes, of each machine that share every batch", least=1)
+    nodes: int = setting(1, explanation="machines that share every batch", least=1)
+
+    def __post_init__(self) -> None:
+        read_fields(self)
 
 
-def parse_factors(text: str) -> FactorRange:
-    """ "2,2,2" or "1,1,1.5-3": three comma-separated factors or ranges of factors.
+def parse_factors(given: Any) -> FactorRange:
+    """ "2,2,2" or "1,1,1.5-3", three comma-separated factors or ranges of factors; or three pairs of numbers.
 
     Raises RequestError for anything else.
     """
     try:
-        ranges = [tuple(float(x) for x in part.split("-")) for part in text.split(",")]
-        (a, b, c) = ((r[0], r[-1]) for r in ranges if len(r) <= 2 and 1 <= r[0] <= r[-1])
-    except ValueError:
+        ranges = [part.split("-") for part in given.split(",")] if isinstance(given, str) else given
+        numbers = [[float(x) for x in ends] for ends in ranges]
+        (a, b, c) = ((r[0], r[-1]) for r in numbers if len(r) <= 2 and 1 <= r[0] <= r[-1])
+    except (TypeError, ValueError):
         raise RequestError(
-            f"cannot read the factors {text!r}: write three factors or ranges, such as 2,2,2 or 1,1,1-3"
+            f"cannot read the factors {given!r}: write three factors or ranges, such as 2,2,2 or 1,1,1-3"
         ) from None
     return a, b, c
 
 
-def lowest(ranges: FactorRange) -> Triple:
-    """The lower ends of three ranges."""
-    return ranges[0][0], ranges[1][0], ranges[2][0]
+def factors_text(ranges: FactorRange) -> str:
+    """The text that ``parse_factors`` reads as ``ranges``."""
+    return ",".join(f"{low:.12g}" if low == high else f"{low:.12g}-{high:.12g}" for low, high in ranges)
 
 
-def draw_factors(choices: tuple[FactorRange, ...], rng: np.random.Generator) -> Triple:
-    """Factors along three axes: one of ``choices``, uniform in each of its ranges, in a random order of axes."""
+def highest(ranges: FactorRange) -> tuple[float, float, float]:
+    """The upper ends of three ranges."""
+    return ranges[0][1], ranges[1][1], ranges[2][1]
+
+
+def draw_factors(
+    choices: tuple[FactorRange, ...], rng: np.random.Generator, dimensions: int = 3
+) -> tuple[float, float, float]:
+    """Factors along three axes: one of ``choices``, uniform in each of its ranges, in a random order of axes.
+
+    In 2D the third axis, across the slices, stays the third.
+    """
     ranges = choices[rng.integers(len(choices))]
-    i, j, k = (float(rng.uniform(*ranges[axis])) for axis in rng.permutation(3))
+    order = [*rng.permutation(dimensions), *range(dimensions, 3)]
+    i, j, k = (float(rng.uniform(*ranges[axis])) for axis in order)
     return i, j, k
 
 
+RECNN = Protocol(
+    # Pham et al., section 3.2: 20 epochs of 32,000 patches; section 3.3: ten times slower every 20 epochs;
+    # section 3.7: no augmentation
+    architecture={"name": "ReCNN", "layers": 10},
+    factors=("2,2,2",),  # type: ignore[arg-type]
+    steps=10_000,
+    bias_rate=0.1,
+)
+
+DGGRN = Protocol(
+    # Du & He, section 4.2: 3 x 3 blur, Adam 1e-4, times 0.9 every 20 of 65 epochs, LR patches of 12 x 12.
+    # They do not say how many patches make an epoch (here 64,000, which is 1,000 steps), nor how many slices
+    # are bent and how far: here half of them, as in their source (U-Net) on slices half as wide
+    architecture={"name": "DGGRN", "factor": 2},
+    radius=1,
+    flips_and_rotations=True,
+    elastic_share=0.5,
+    patch=12,
+    patches_per_block=16,
+    initialisation="xavier",
+    steps=65_000,
+    learning_rate=1e-4,
+    decay=0.9,
+    decay_every=20 / 65,
+)
+
+FINETUNE = "finetune"
+"""The name of the protocol that goes on from weights (see ``finetuning``): their card says what it is."""
+
 PRESETS: dict[str, Protocol] = {
-    # Pham et al. 2017, section 3.2: 20 epochs of 32,000 patches, ten times slower every 20 epochs
-    "recnn": Protocol(
-        architecture={"name": "ReCNN", "layers": 10},
-        factors=(((2, 2), (2, 2), (2, 2)),),
-        steps=10_000,
-        bias_rate=0.1,
+    "recnn": RECNN,
+    # Pham et al., section 4 and Table 1: 20 layers, factors (2,2,2) and (3,3,3) mixed; here the factors between
+    # them too, other ones along each axis, which they ask of the network and do not show it
+    "multiscale": replace(
+        RECNN,
+        architecture={"name": "ReCNN", "layers": 20},
+        factors=("2,2,2", "3,3,3", "2-3,2-3,2-3"),  # type: ignore[arg-type]
     ),
-    # Du & He 2019, section 4.2: Adam 1e-4, times 0.9 every 20 of 65 epochs, LR patches of 12 x 12
-    # (how many patches make an epoch it does not say: here 64,000, which is 1,000 steps)
-    "dggrn": Protocol(
-        architecture={"name": "DGGRN", "factor": 2},
+    # Pham et al., section 5: the baseline with the reference as a further channel
+    "multimodal": replace(RECNN, architecture={"name": "ReCNN", "layers": 10, "references": 1}),
+    # Du & He, section 4.3: the baseline of Pham et al. as a 2D network, on their own training slices
+    "recnn2d": replace(
+        RECNN,
+        architecture={"name": "ReCNN", "layers": 10, "dimensions": 2},
+        factors=("2,2,1",),  # type: ignore[arg-type]
         radius=1,
-        patch=12,
+        flips_and_rotations=True,
+        elastic_share=0.5,
         patches_per_block=16,
-        steps=65_000,
-        learning_rate=1e-4,
-        decay=0.9,
-        decay_every=20 / 65,
     ),
+    "dggrn": DGGRN,
+    # Du & He, section 5.1: all but the guidance is the same
+    "resnet": replace(DGGRN, architecture={"name": "ResNet", "factor": 2}),
+}
+
+OPTIMISER_SETTINGS: dict[str, dict[str, Any]] = {
+    # Pham et al., Fig. 2; the threshold they do not give: this is the one of the networks that they follow (VDSR)
+    "sgd": {"learning_rate": 0.1, "gradient_clip": 0.4},
+    "nesterov": {"learning_rate": 1e-4},
+    "rmsprop": {"learning_rate": 1e-3},
 }
 
 
 def preset(name: str, **overrides: Any) -> Protocol:
-    """The preset ``name`` with each override that is not None put in its place; RequestError if unknown."""
-    if name not in PRESETS:
-        raise RequestError(f"unknown protocol {name!r}: choose one of {', '.join(PRESETS)}")
-    return replace(PRESETS[name], **{key: value for key, value in overrides.items() if value is not None})
+    """The preset ``name`` with each override in its place (see ``adapted``); RequestError for an unknown name."""
+    if not isinstance(name, str) or name not in PRESETS:
+        raise RequestError(f"unknown protocol {name!r}: choose one of {', '.join([*PRESETS, FINETUNE])}")
+    return adapted(PRESETS[name], **overrides)
+
+
+def adapted(base: Protocol, **overrides: Any) -> Protocol:
+    """``base`` with each override that is not None put in its place ("none" stands for no value).
+
+    Sizes of the architecture are put in place one by one, unless they are of another network. Another
+    optimiser brings its own settings, where these are not given. Raises RequestError for an unknown setting or
+    a value that makes no sense.
+    """
+    given = {key: value for key, value in overrides.items() if value is not None}
+    unknown = given.keys() - {entry.name for entry in fields(Protocol)}
+    if unknown:
+        raise RequestError(f"there is no setting {', '.join(sorted(unknown))}: leave it out or write it otherwise")
+    if "architecture" in given:
+        given["architecture"] = resized(base.architecture, given["architecture"])
+    if given.get("optimiser", base.optimiser) != base.optimiser:
+        given = OPTIMISER_SETTINGS.get(given["optimiser"], {}) | given
+    return replace(base, **given)

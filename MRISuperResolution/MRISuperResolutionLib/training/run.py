@@ -1,35 +1,45 @@
-"""A training run in a folder of its own: log, checkpoints, resume, and at the end the weights."""
+"""A training run in a folder of its own: log, checkpoints, resume, and at the end the network."""
 
 from __future__ import annotations
 
 import json
 import logging
+import signal
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning
-import torch
-from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
-from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.callbacks import Callback, LearningRateMonitor
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch.utils.data import DataLoader
 
 from ..errors import RequestError
+from ..files.whole import write_whole
 from ..grid import Triple
 from ..networks import build
-from ..networks.base import Network, channels_last
-from ..weights import find_card, load_network
+from ..networks.base import Network, channels_last, initialise
+from ..progress import Silent
+from ..weights import Card, find_card, load_network
+from .averaging import MovingAverage
+from .checkpoints import BEST, LAST, Checkpoints, WholeFiles, read_checkpoint, steps_done, weights_in
+from .curves import LOG
 from .examine import Examiner
-from .lesson import Lesson
+from .fit import check_fit
+from .lesson import OPTIMISER, Lesson
 from .patches import PatchStream
+from .processes import Share, computing, is_loss_of_process
 from .protocol import Protocol
+from .telling import Telling
 from .truth import Truth
 from .warm_start import warm_start
 
-LAST = "last.ckpt"
-
 COMMANDS = "commands.json"
+
+SETTINGS = "settings.yaml"
+
+START = "start.json"
 
 ONE_EXAMINATION: Any = [0]
 """Lightning wants batches to validate on; the examiner brings its own volumes."""
@@ -43,81 +53,156 @@ def train(
     command: str = "",
     start: str | None = None,
     progress: bool = True,
-) -> Network:
-    """Train, or go on training, in ``folder``; returns the trained network, on the CPU.
+    settings: str = "",
+) -> Network | None:
+    """Train, or go on training, in ``folder``; returns the network with the weights to export, on the CPU.
+
+    Of several processes (see ``Protocol.devices``) the first alone writes and returns; the others return None.
 
     ``folder`` gets ``log/version_N/metrics.csv`` for the Nth start (loss, and gain over spline on the
-    validation volumes, at ``factors`` for 3D networks) and ``last.ckpt``. Where that checkpoint is there
-    already, training goes on from it with the batches that follow, as if it had never stopped. ``command``,
-    if given, is noted for the card (see ``note_command``). ``start`` names weights to begin with (see
-    ``warm_start``). Raises RequestError, and leaves the folder as it was, for settings that do not fit the
-    network or the volumes.
+    validation volumes, at ``factors`` for 3D networks), ``tensorboard/``, ``last.ckpt`` and ``best.ckpt``
+    (see ``Checkpoints``). Where the last one is there already, training goes on from it with the batches that
+    follow, as if it had never stopped. ``command``, if given, is noted for the card (see ``note_command``),
+    and the text of the ``settings`` stands in ``settings.yaml`` (see ``settings_file``).
+    ``start`` names weights to begin with (see ``warm_start``). Raises RequestError, and leaves the folder as it
+    was, for settings that do not fit the network, the volumes, the machine or the run in the folder; and
+    RequestError, with the checkpoints intact, for a loss that is no number and for a full disk.
     """
     # what Lightning says of itself at the start is no news to whoever trains a network here
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     lightning.seed_everything(protocol.seed, verbose=False)
     network = channels_last(build(protocol.architecture))
-    _check_fit(protocol, network)
-    if start is not None:
-        warm_start(network, load_network(find_card(start)))
+    initialise(network, protocol.initialisation)
+    validating = [t for t in truths if t.split == "validate"]
+    _check_fit(protocol, network, validating, factors)
+    beginning = find_card(start) if start else None
+    if beginning:
+        warm_start(network, load_network(beginning))
+    _check_same_run(folder, network, protocol, beginning)
     stream = PatchStream([t for t in truths if t.split == "train"], network, protocol)
-    examiner = Examiner([t for t in truths if t.split == "validate"], network, protocol, factors)
-    lesson = Lesson(network, protocol, examiner)
-    checkpoint = folder / LAST
-    stream.position = _steps_done(folder)
-    trainer = lightning.Trainer(
-        default_root_dir=folder,
-        accelerator="auto",
-        devices=1,
-        precision={"float32": "32-true", "bfloat16": "bf16-mixed"}[protocol.precision],  # type: ignore[arg-type]
-        max_steps=protocol.steps,
-        max_epochs=-1,
-        gradient_clip_val=protocol.gradient_clip,
-        val_check_interval=min(protocol.validate_every, protocol.steps),
-        limit_val_batches=1,
-        num_sanity_val_steps=0,
-        log_every_n_steps=10,
-        logger=CSVLogger(folder, name="log"),
-        callbacks=[
-            ModelCheckpoint(
-                dirpath=folder,
-                filename="last",
-                every_n_train_steps=min(protocol.validate_every, protocol.steps),
-                save_top_k=1,
-                enable_version_counter=False,
-            ),
-            LearningRateMonitor("step"),
-        ],
-        enable_progress_bar=progress,
-        enable_model_summary=False,
-    )
-    if command:
-        note_command(folder, command)
-    with warnings.catch_warnings():
-        # the stream makes its batches between two steps in well under a hundredth of a step's time
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        # going on in the same folder is the purpose
-        warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
-        # of Lightning's own calls to torch
-        warnings.filterwarnings("ignore", message=".*treespec.*")
-        trainer.fit(
-            lesson,
-            DataLoader(stream, batch_size=None),
-            DataLoader(ONE_EXAMINATION, batch_size=None),
-            ckpt_path=checkpoint if checkpoint.is_file() else None,
-            weights_only=True,
-        )
+    stream.position = steps_done(folder)
+    lesson = Lesson(network, protocol, Examiner(validating, network, protocol, factors))
+    trainer = _trainer(protocol, folder, stream.position, progress)
+    if trainer.is_global_zero:
+        if command:
+            note_command(folder, command)
+        if settings:
+            write_whole(folder / SETTINGS, settings)
+        if beginning:
+            _note_start(folder, beginning)
+    _fit(trainer, lesson, stream, folder / LAST)
+    if not trainer.is_global_zero:
+        return None
+    _load_kept(network, protocol, folder)
     return network.cpu().eval()
 
 
-def _check_fit(protocol: Protocol, network: Network) -> None:
-    """Raise RequestError for settings that the network would leave without effect."""
-    if protocol.loss == "relative" and network.factor != 1:
-        raise RequestError("the relative loss needs a network on the target grid, such as ReCNN: choose mse")
-    if network.dimensions == 2 and network.factor == 1:
-        raise RequestError("2D networks on the target grid cannot be trained yet: choose dimensions=3")
-    if network.dimensions == 2 and protocol.factors:
-        raise RequestError("a 2D network is trained for its own factor: leave out --factors")
+def _load_kept(network: Network, protocol: Protocol, folder: Path) -> None:
+    """Give ``network`` the weights that the protocol wants to keep, and say which these are."""
+    kept = read_checkpoint(folder / (BEST if protocol.keep == "best" else LAST))
+    network.load_state_dict(weights_in(kept))
+    which = "the best mean gain" if protocol.keep == "best" else "the last one"
+    averaged = ", averaged over the steps" if protocol.ema else ""
+    Silent().say(f"keeping the weights of step {kept['global_step']}, {which}{averaged}")
+
+
+def _trainer(protocol: Protocol, folder: Path, done: int, progress: bool) -> lightning.Trainer:
+    """Lightning's Trainer for a run that has made ``done`` steps."""
+    where = computing(protocol)
+    examine_every = min(protocol.validate_every, protocol.steps)
+    callbacks: list[Callback] = [
+        LearningRateMonitor("step"),
+        Checkpoints(folder, protocol.save_every, examine_every, protocol.patience),
+        Telling("auto" if progress else "none", protocol.batch, protocol.log_every),
+    ]
+    if protocol.ema:
+        callbacks.append(MovingAverage(protocol.ema))
+    return lightning.Trainer(
+        **{**where, "plugins": [*where["plugins"], WholeFiles()]},
+        default_root_dir=folder,
+        max_steps=protocol.steps,
+        max_epochs=-1,
+        gradient_clip_val=protocol.gradient_clip,
+        val_check_interval=examine_every,
+        limit_val_batches=1,
+        num_sanity_val_steps=0,
+        log_every_n_steps=protocol.log_every,
+        logger=[
+            CSVLogger(folder, name=LOG, flush_logs_every_n_steps=1),
+            # what an earlier start wrote of the steps that are made again is not shown
+            TensorBoardLogger(folder, name=None, version="tensorboard", purge_step=done, flush_secs=10),
+        ],
+        callbacks=callbacks,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+
+
+def _fit(trainer: lightning.Trainer, lesson: Lesson, stream: PatchStream, checkpoint: Path) -> None:
+    with warnings.catch_warnings():
+        # the stream makes its batches between two steps in well under a hundredth of a step's time
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        # of Lightning's own calls to torch
+        warnings.filterwarnings("ignore", message=".*treespec.*")
+        try:
+            trainer.fit(
+                lesson,
+                DataLoader(
+                    Share(stream, trainer.global_rank, trainer.world_size),
+                    batch_size=None,
+                    num_workers=lesson.protocol.workers,
+                ),
+                DataLoader(ONE_EXAMINATION, batch_size=None),
+                ckpt_path=checkpoint if checkpoint.is_file() else None,
+                weights_only=True,
+            )
+        except BaseException as error:
+            # processes that the first one started may wait for it in the middle of a step
+            if trainer.strategy.launcher is not None:
+                trainer.strategy.launcher.kill(signal.SIGKILL)
+            if is_loss_of_process(error):
+                raise RequestError(
+                    "another process of this run has ended: see what it said, and start them again to go on from the "
+                    "last checkpoint"
+                ) from error
+            raise
+
+
+def _check_fit(protocol: Protocol, network: Network, validating: Sequence[Truth], factors: Sequence[Triple]) -> None:
+    """Raise RequestError for settings that do not go with the network, the volumes or the factors to look at."""
+    check_fit(protocol, network)
+    trained = [bound for choice in protocol.factors for axis in choice[: network.dimensions] for bound in axis]
+    seen = [factor for triple in factors for factor in triple[: network.dimensions]] if trained else []
+    if seen and not min(trained) <= min(seen) <= max(seen) <= max(trained):
+        raise RequestError(
+            f"the network is trained for factors from {min(trained):g} to {max(trained):g}, not for {min(seen):g} to "
+            f"{max(seen):g}: validate it at others"
+        )
+    if not validating and (protocol.patience or protocol.keep == "best"):
+        raise RequestError(
+            "without validation volumes no gain is measured: leave out patience, and keep the last weights"
+        )
+
+
+def _check_same_run(folder: Path, network: Network, protocol: Protocol, beginning: Card | None) -> None:
+    """Raise RequestError where the run in ``folder`` cannot be taken up with this network, optimiser or beginning."""
+    if not (folder / LAST).is_file():
+        return
+    checkpoint = read_checkpoint(folder / LAST)
+    shapes = {name: weights.shape for name, weights in network.state_dict().items()}
+    if shapes != {name: weights.shape for name, weights in weights_in(checkpoint).items()}:
+        raise RequestError(f"the run in {folder} is of another network: choose another folder or its architecture")
+    if checkpoint[OPTIMISER] != protocol.optimiser:
+        raise RequestError(
+            f"the run in {folder} has the optimiser {checkpoint[OPTIMISER]}: choose that or another folder"
+        )
+    noted = noted_start(folder)
+    if beginning and (noted is None or noted["sha256"] != beginning.sha256):
+        raise RequestError(
+            f"the run in {folder} began from {noted['name'] if noted else 'random weights'}, not from "
+            f"{beginning.name}: leave out the start or choose another folder"
+        )
 
 
 def noted_commands(folder: Path) -> list[dict[str, Any]]:
@@ -133,13 +218,16 @@ def note_command(folder: Path, command: str) -> None:
     """
     commands = noted_commands(folder)
     if not commands or commands[-1]["command"] != command:
-        commands.append({"from_step": _steps_done(folder), "command": command})
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / COMMANDS).write_text(json.dumps(commands, indent=2) + "\n", encoding="utf-8")
+        commands.append({"from_step": steps_done(folder), "command": command})
+        write_whole(folder / COMMANDS, json.dumps(commands, indent=2) + "\n")
 
 
-def _steps_done(folder: Path) -> int:
-    checkpoint = folder / LAST
-    if not checkpoint.is_file():
-        return 0
-    return int(torch.load(checkpoint, map_location="cpu", weights_only=True)["global_step"])
+def noted_start(folder: Path) -> dict[str, str] | None:
+    """The weights that the run in ``folder`` began from, {"name", "sha256", "licence"}; None: random ones."""
+    path = folder / START
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def _note_start(folder: Path, card: Card) -> None:
+    noted = {"name": card.name, "sha256": card.sha256, "licence": card.licence}
+    write_whole(folder / START, json.dumps(noted, indent=2) + "\n")

@@ -1,31 +1,41 @@
-"""The high-resolution volumes that serve as truth, listed in a manifest."""
+"""The high-resolution volumes that serve as truth."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from ..errors import RequestError
 from ..files import read_volume
-from ..grid import PLANES
+from ..grid import PLANES, Grid
 from ..intensity import Normalisation
 from ..operators import apply_along_axes, band_limit_matrix
+from ..request import acquired_plane
 from ..volume import Volume, check_image
+from .cache import cached
+from .entry import SPLITS, Entry, check_split
+from .manifest import COLUMNS, read_entries
 
-SPLITS = ("train", "validate")
+__all__ = ["COLUMNS", "SPLITS", "Truth", "kspace_cropped", "normalised", "read_manifest", "read_truths"]
 
-COLUMNS = ("path", "subject", "contrast", "split", "planes", "kspace", "licence", "source")
+THICK_SLICES = 1.5
+"""A volume whose slices are this many times further apart than its voxels are wide is true in them alone."""
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
 class Truth:
     """One volume of one subject: voxels in normalised units [i, j, k], and what it may be used for.
 
-    planes   the planes in which it is true; all three mean in 3D too
+    planes      the planes in which it is true; all three mean in 3D too
+    companions  contrast -> another scan of the same head, true in 3D: float32 [i, j, k] in normalised units
+                of its own, on the grid of ``volume``
     """
 
     subject: str
@@ -35,61 +45,70 @@ class Truth:
     licence: str
     source: str
     volume: Volume
+    companions: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def read_manifest(path: Path, data: Path) -> list[Truth]:
-    """Read every volume that a manifest lists.
+    """Read every volume that a manifest with all of ``COLUMNS`` lists (see ``manifest.read_entries``).
 
-    The manifest is CSV with the columns path (relative to ``data``), subject, contrast, split (train or
-    validate), planes ("axial", "axial coronal", ... or "all"), kspace (share of k-space along i, j, k that
-    holds signal, such as "0.8 0.8 1"; the rest is cropped away, which makes the voxels larger), licence,
-    source (whom to credit).
     Raises RequestError for a missing column or file, a bad volume, or a subject in both splits.
     """
-    if not path.is_file():
-        raise RequestError(f"there is no manifest {path}: give a CSV file with the columns {', '.join(COLUMNS)}")
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        missing = set(COLUMNS) - set(reader.fieldnames or ())
-        if missing:
-            raise RequestError(f"the manifest {path} lacks the column(s) {', '.join(sorted(missing))}")
-        truths = [_read_row(row, data) for row in reader]
-    both = _subjects(truths, "train") & _subjects(truths, "validate")
-    if both:
-        raise RequestError(f"subject(s) {', '.join(sorted(both))} stand in both splits of {path}: split by subject")
-    return truths
+    entries = read_entries(path, data, COLUMNS)
+    check_split(entries, str(path))
+    return read_truths(entries)
 
 
-def _subjects(truths: Iterable[Truth], split: str) -> set[str]:
-    return {truth.subject for truth in truths if truth.split == split}
+def read_truths(entries: Sequence[Entry], cache: Path | None = None) -> list[Truth]:
+    """Each entry's volume: read, checked, cropped in k-space and normalised, once for all if there is a ``cache``.
+
+    Entries that belong to no split train. Raises one RequestError that names every bad volume.
+    """
+    return each(lambda entry: _read(entry, cache), entries)
 
 
-def _read_row(row: dict[str, str], data: Path) -> Truth:
-    if row["split"] not in SPLITS:
-        raise RequestError(f"the split of {row['path']} is {row['split']!r}: choose {' or '.join(SPLITS)}")
-    planes = PLANES if row["planes"] == "all" else tuple(row["planes"].split())
-    if not planes or not set(planes) <= set(PLANES):
-        raise RequestError(f"unknown plane(s) {row['planes']!r} of {row['path']}: choose all, {', '.join(PLANES)}")
-    try:
-        kept = [float(x) for x in row["kspace"].split()]
-    except ValueError:
-        kept = []
-    if len(kept) != 3 or not all(0 < share <= 1 for share in kept):
-        raise RequestError(f"the kspace of {row['path']} is {row['kspace']!r}: give three shares, such as 0.8 0.8 1")
-    volume = read_volume(data / row["path"])
-    check_image(volume)
+def each(make: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """``make`` of every item; all that it refuses goes into one RequestError."""
+    made: list[R] = []
+    refusals: list[str] = []
+    for item in items:
+        try:
+            made.append(make(item))
+        except RequestError as error:
+            refusals.append(str(error))
+    if refusals:
+        # the same file may stand in two lines
+        refusals = list(dict.fromkeys(refusals))
+        count = f"{len(refusals)} volumes cannot be used: " if len(refusals) > 1 else ""
+        raise RequestError(count + "; ".join(refusals))
+    return made
+
+
+def _read(entry: Entry, cache: Path | None) -> Truth:
+    volume = cached(cache, [entry.path], f"kspace {entry.kspace}", lambda: _decoded(entry))
     return Truth(
-        subject=row["subject"],
-        contrast=row["contrast"],
-        split=row["split"],
-        planes=planes,
-        licence=row["licence"],
-        source=row["source"],
-        volume=normalised(kspace_cropped(volume, kept)),
+        subject=entry.subject,
+        contrast=entry.contrast,
+        split=entry.split or "train",
+        planes=entry.planes or _true_planes(volume.grid),
+        licence=entry.licence,
+        source=entry.source,
+        volume=replace(volume, name=str(entry.path)),
     )
 
 
-def kspace_cropped(volume: Volume, kept: list[float]) -> Volume:
+def _decoded(entry: Entry) -> Volume:
+    volume = read_volume(entry.path)
+    check_image(volume)
+    return normalised(kspace_cropped(volume, entry.kspace))
+
+
+def _true_planes(grid: Grid) -> tuple[str, ...]:
+    """The planes in which a volume on ``grid`` is true, by its spacing alone."""
+    *_, second, largest = sorted(grid.spacing)
+    return (acquired_plane(grid),) if largest > THICK_SLICES * second else PLANES
+
+
+def kspace_cropped(volume: Volume, kept: Sequence[float]) -> Volume:
     """The volume without the outer, empty part of its k-space: the same box in larger voxels, float32."""
     grid = volume.grid.coarsened([1 / share for share in kept])
     matrices = [

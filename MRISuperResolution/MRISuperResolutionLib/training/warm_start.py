@@ -1,26 +1,28 @@
-"""Beginning with the weights of another network: of another contrast, another factor, or fewer layers."""
+"""Beginning with the weights of another network: of another contrast, another factor, fewer inputs or layers."""
 
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..errors import RequestError
-from ..networks.base import Network
+from ..networks.base import Network, convolutions
 from ..networks.recnn import ReCNN
 
 
 def warm_start(network: Network, source: Network) -> None:
     """Give ``network`` the weights of ``source``; where the two have the same layers, all of them.
 
-    A deeper ReCNN gets identities between the last hidden layer and the output, through which ReLU's
-    outputs pass unchanged: it begins as exactly the shallower one. A network for another factor keeps all
-    but its sub-pixel layers. Raises RequestError where the two have too little in common.
+    Inputs that ``source`` does not have, references or the gradient, begin with zero weights. A deeper ReCNN
+    gets identities between the last hidden layer and the output, through which ReLU's outputs pass unchanged.
+    Both begin as exactly what ``source`` is. A network for another factor keeps all but its sub-pixel layers.
+    Raises RequestError where the two have too little in common.
     """
     if isinstance(network, ReCNN) and isinstance(source, ReCNN):
         _deepen(network, source)
         return
-    mine, theirs = network.state_dict(), source.state_dict()
+    mine = network.state_dict()
+    theirs = source.state_dict() | {_name_of_first(source): _widened(network, source)}
     shared = {name: weights for name, weights in theirs.items() if name in mine and mine[name].shape == weights.shape}
     if type(network) is not type(source) or len(shared) < len(mine) // 2:
         raise RequestError("the weights to start from are of another kind of network: choose others")
@@ -29,13 +31,34 @@ def warm_start(network: Network, source: Network) -> None:
 
 @torch.no_grad()
 def _deepen(network: ReCNN, source: ReCNN) -> None:
-    same = ("filters", "kernel", "references", "dimensions")
+    same = ("filters", "kernel", "dimensions")
     if any(getattr(network, name) != getattr(source, name) for name in same) or network.layers < source.layers:
         raise RequestError("the weights to start from are of a wider or deeper ReCNN: choose others")
-    mine, theirs = ([m for m in n.body if isinstance(m, nn.Conv2d | nn.Conv3d)] for n in (network, source))
-    for layer, given in zip(mine, theirs[:-1], strict=False):
+    first = _widened(network, source)
+    mine, theirs = convolutions(network), convolutions(source)
+    mine[0].load_state_dict(theirs[0].state_dict() | {"weight": first})
+    for layer, given in zip(mine[1:], theirs[1:-1], strict=False):
         layer.load_state_dict(given.state_dict())
     for layer in mine[len(theirs) - 1 : -1]:
         nn.init.dirac_(layer.weight)
         nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
     mine[-1].load_state_dict(theirs[-1].state_dict())
+
+
+def _widened(network: Network, source: Network) -> Tensor:
+    """The weights of the first layer of ``source``, with zeros for what only ``network`` sees.
+
+    Raises RequestError where ``source`` sees more.
+    """
+    further = [channel for channel in source.channels if channel not in network.channels]
+    if further:
+        raise RequestError(f"the weights to start from take more ({', '.join(further)}): choose others")
+    weights = convolutions(source)[0].weight.detach()
+    wide = weights.new_zeros(len(weights), len(network.channels), *weights.shape[2:])
+    wide[:, [network.channels.index(channel) for channel in source.channels]] = weights
+    return wide
+
+
+def _name_of_first(network: Network) -> str:
+    first = convolutions(network)[0].weight
+    return next(name for name, parameter in network.named_parameters() if parameter is first)

@@ -1,0 +1,44 @@
+"""Whether a protocol's settings and its network go together; what would be without effect is refused."""
+
+from __future__ import annotations
+
+from ..acquisition import Acquisition
+from ..errors import RequestError
+from ..grid import checked_factors
+from ..networks.base import Network
+from .protocol import Protocol, factors_text, highest
+
+
+def check_fit(protocol: Protocol, network: Network) -> None:
+    """Raise RequestError, with what to change, where the two do not go together."""
+    for end in (-1, 1):
+        # checks the sigma that may be drawn
+        Acquisition((1, 1, 1), sigma=protocol.sigma + end * protocol.sigma_spread, radius=protocol.radius)
+    if network.factor == 1:
+        _check_factors(protocol, network)
+    else:
+        _check_sub_pixel(protocol)
+    if protocol.drop_reference and not network.references:
+        raise RequestError("a network without references has none to drop: give it some or leave out drop_reference")
+    if protocol.elastic_share and network.dimensions == 3:
+        raise RequestError("only slices are bent: leave out elastic_share or choose dimensions=2")
+
+
+def _check_factors(protocol: Protocol, network: Network) -> None:
+    if not protocol.factors:
+        raise RequestError("a network on the target grid learns the factors that it is shown: give some, as 2,2,2")
+    for choice in protocol.factors:
+        if max(checked_factors(highest(choice))) == 1:
+            raise RequestError("the factors 1,1,1 leave nothing to learn: give others, as 2,2,2")
+        if network.dimensions == 2 and choice[2] != (1, 1):
+            raise RequestError(
+                f"a 2D network leaves the axis across the slices as it is, so {factors_text(choice)} is not for it: "
+                "write factors such as 2,2,1"
+            )
+
+
+def _check_sub_pixel(protocol: Protocol) -> None:
+    if protocol.factors:
+        raise RequestError("a network with sub-pixel layers has its own factor: leave out the factors")
+    if protocol.loss == "relative":
+        raise RequestError("the relative loss needs a network on the target grid, such as ReCNN: choose mse")

@@ -1,0 +1,128 @@
+"""Weights tried on validation volumes by the shipped road: degraded, upscaled, compared with the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..acquisition import Acquisition
+from ..figures import Row, repeated
+from ..grid import PLANES, Triple
+from ..metrics import evaluate
+from ..progress import Silent
+from ..upscaling import upscale
+from ..volume import Volume
+from ..weights import SPLINE, Card
+from .protocol import Protocol
+from .truth import Truth
+
+
+class Quiet(Silent):
+    """Says nothing: which device computes each of many volumes is no news."""
+
+    def say(self, message: str) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What came out for one volume, ``truth`` on the grid of ``high``, at ``factors`` along i, j, k.
+
+    ``plane`` is that of the slices which a 2D network worked on; None in 3D. ``references``: how many other
+    contrasts the network was given.
+    """
+
+    truth: Truth
+    plane: str | None
+    factors: Triple
+    references: int
+    high: Volume
+    low: Volume
+    spline: Volume
+    result: Volume
+
+    def figure(self) -> dict[str, Any]:
+        """PSNR in dB and SSIM of result and spline, for a card."""
+        found, spline = evaluate(self.result, self.high), evaluate(self.spline, self.high)
+        return {
+            "subject": self.truth.subject,
+            "contrast": self.truth.contrast,
+            "plane": self.plane,
+            "factors": list(self.factors),
+            "references": self.references,
+            "psnr_db": round(found["psnr_db"], 3),
+            "ssim": round(found["ssim"], 5),
+            "spline_psnr_db": round(spline["psnr_db"], 3),
+            "spline_ssim": round(spline["ssim"], 5),
+        }
+
+    def row(self) -> Row:
+        """The middle slice, for a picture."""
+        grid = self.high.grid
+        axis = grid.slice_axis(self.plane or "axial")
+        source = repeated(self.low.array, grid.size)
+        truth, low, spline, result = (
+            np.take(array, [grid.size[axis] // 2], axis)
+            for array in (self.high.array, source, self.spline.array, self.result.array)
+        )
+        shown = "x".join(f"{f:g}" for f in self.factors)
+        title = f"{self.truth.subject} {self.truth.contrast} at 1/{shown}"
+        return Row(title, truth, low, spline, result, axis, 0, grid.spacing)
+
+
+def trials(card: Card, truths: Sequence[Truth], protocol: Protocol, factors: Sequence[Triple]) -> Iterator[Trial]:
+    """The weights of ``card`` on every volume of ``truths`` that they can serve, under the protocol's blur.
+
+    Networks on the target grid at all of ``factors``, others at their own; 2D networks in the first plane in
+    which the volume is true; networks that can go without their references with and without.
+    """
+    for truth in truths:
+        for count in (card.references, 0) if card.references_optional else (card.references,):
+            if len(truth.companions) >= count:
+                for plane, shape in _cases(card, truth, factors):
+                    yield _trial(card, truth, protocol, plane, shape, count)
+
+
+def _cases(card: Card, truth: Truth, factors: Sequence[Triple]) -> list[tuple[str | None, Triple]]:
+    if card.dimensions == 3:
+        return [(None, f) for f in factors] if set(truth.planes) == set(PLANES) else []
+    plane = truth.planes[0]
+    axis = truth.volume.grid.slice_axis(plane)
+    own = card.factors.get("in_plane")
+    pairs = [(own, own)] if own else [(f[0], f[1]) for f in factors]
+    return [(plane, _across(axis, *pair)) for pair in pairs]
+
+
+def _across(axis: int, first: float, second: float) -> Triple:
+    """Factors of slices across ``axis``, along their two own axes in their order."""
+    factors = [first, second]
+    factors.insert(axis, 1.0)
+    return factors[0], factors[1], factors[2]
+
+
+def _trial(
+    card: Card, truth: Truth, protocol: Protocol, plane: str | None, factors: Triple, references: int
+) -> Trial:
+    acquisition = Acquisition(factors, sigma=protocol.sigma, radius=protocol.radius)
+    high = divisible(truth.volume, factors)
+    low = Volume(acquisition.apply(high.array), acquisition.grid(high.grid))
+    names = sorted(truth.companions)[:references]
+    result = upscale(
+        low,
+        str(card.path),
+        scale=factors,
+        plane=plane,
+        references=[Volume(truth.companions[name], truth.volume.grid) for name in names],
+        progress=Quiet(),
+    )
+    return Trial(truth, plane, factors, references, high, low, upscale(low, SPLINE, scale=factors), result)
+
+
+def divisible(volume: Volume, factors: Triple) -> Volume:
+    """The volume without its last voxels along axes whose size is no multiple of the factor."""
+    size = [n if f != int(f) else n - n % int(f) for n, f in zip(volume.grid.size, factors, strict=True)]
+    array = np.ascontiguousarray(volume.array[tuple(slice(n) for n in size)])
+    return Volume(array, replace(volume.grid, size=tuple(size)), name=volume.name)  # type: ignore[arg-type]
