@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from MRISuperResolutionLib.weights import SPLINE, Card, catalogue
 
-
 IN_PLANE = (2, 3, 4)
 """Factors that are offered for a 2D network which takes any."""
 
