@@ -4,7 +4,7 @@ It shows the panel and runs the command line of ``MRISuperResolutionLib`` in a c
 ``MRISuperResolutionSlicer``. Nothing here computes on voxels, and nothing here needs torch.
 """
 
-from typing import Annotated
+from typing import Annotated, get_type_hints
 
 import slicer
 import vtk
@@ -27,7 +27,8 @@ from MRISuperResolutionLib.provenance import KEY
 from MRISuperResolutionLib.weights import SPLINE, catalogue
 from MRISuperResolutionSlicer import comparison, packages, sample_data, speed
 from MRISuperResolutionSlicer.asking import Asked
-from MRISuperResolutionSlicer.choices import Device, Plane, Precision, Resolution
+from MRISuperResolutionSlicer.checks import SCALAR_VOLUME
+from MRISuperResolutionSlicer.choices import Device, Labelled, Plane, Precision, Resolution
 from MRISuperResolutionSlicer.job import Job
 from MRISuperResolutionSlicer.panel import Panel, duration
 
@@ -70,9 +71,9 @@ class MRISuperResolutionParameterNode:
     scaleI: Annotated[float, WithinRange(1, 16)] = 2
     scaleJ: Annotated[float, WithinRange(1, 16)] = 2
     scaleK: Annotated[float, WithinRange(1, 16)] = 2
-    spacingI: Annotated[float, WithinRange(0.05, 20)] = 1
-    spacingJ: Annotated[float, WithinRange(0.05, 20)] = 1
-    spacingK: Annotated[float, WithinRange(0.05, 20)] = 1
+    spacingI: Annotated[float, WithinRange(0.001, 20)] = 1
+    spacingJ: Annotated[float, WithinRange(0.001, 20)] = 1
+    spacingK: Annotated[float, WithinRange(0.001, 20)] = 1
     plane: Plane = Plane.ACQUIRED
     referenceVolume: vtkMRMLScalarVolumeNode
     registerReference: bool = False
@@ -132,7 +133,11 @@ class MRISuperResolutionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
         """Follow the scene's parameter node; take its first volume where no input is chosen yet."""
         self.setParameterNode(self.logic.getParameterNode())
         if not self._parameterNode.inputVolume:
-            self._parameterNode.inputVolume = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+            volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+            # label maps are scalar volumes too
+            self._parameterNode.inputVolume = next(
+                (v for v in volumes if v.GetClassName() == SCALAR_VOLUME and not v.GetHideFromEditors()), None
+            )
 
     def setParameterNode(self, parameterNode):
         if self._parameterNode is not None:
@@ -185,7 +190,12 @@ class MRISuperResolutionLogic(ScriptedLoadableModuleLogic):
     """The same without a panel, for the Python console and for other modules."""
 
     def getParameterNode(self):
-        return MRISuperResolutionParameterNode(super().getParameterNode())
+        node = super().getParameterNode()
+        for name, kind in get_type_hints(MRISuperResolutionParameterNode).items():
+            if issubclass(kind, Labelled) and node.GetParameter(name) not in kind.__members__:
+                # a choice that another version of the module offered
+                node.UnsetParameter(name)
+        return MRISuperResolutionParameterNode(node)
 
     def process(
         self,

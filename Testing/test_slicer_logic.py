@@ -1,10 +1,21 @@
 """The logic of the Slicer module as the Python console calls it: what it takes, gives and refuses."""
 
+import gc
+import weakref
 from pathlib import Path
 
 import numpy as np
 import pytest
-from slicer_scene import MODULE, add_head, add_transform, add_volume, descendants, left_files, world_bounds
+from slicer_scene import (
+    MODULE,
+    add_head,
+    add_transform,
+    add_volume,
+    descendants,
+    left_files,
+    scene_content,
+    world_bounds,
+)
 from volumes import blobs, centred_grid, world_of
 
 from MRISuperResolutionLib.errors import RequestError
@@ -287,3 +298,99 @@ def test_temporary_files_go_where_slicer_says(slicer_rig, logic, tmp_path):
     logic.process(add_head(), model="spline", onProgress=lambda *_: seen.append(left_files(tmp_path)))
     assert any(seen)
     assert left_files(tmp_path) == []
+
+
+def test_a_finished_run_lets_go_of_its_volumes(slicer_rig, logic):
+    job = logic.process(add_head(), model="spline", scale=2, wait=False)
+    slicer_rig.spin(lambda: not job.is_running, timeout=30)
+    assert job.error is None
+    forgotten = weakref.ref(job)
+    del job
+    slicer_rig.process_events()
+    gc.collect()
+    assert forgotten() is None
+
+
+def test_numbers_of_numpy_are_welcome(logic):
+    for scale in (np.float32(2), np.int64(2), np.array([2, 2, 2])):
+        assert logic.process(add_head(), model="spline", scale=scale).GetImageData().GetDimensions() == (28, 24, 16)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"scale": "twice"}, "give numbers"),
+        ({"spacing": 1.0}, "not three numbers"),
+        ({"model": None}, "is no name"),
+    ],
+)
+def test_what_is_no_number_is_refused(logic, options, sentence):
+    assert sentence in refused(logic, add_head(), **{"model": "spline", **options})
+
+
+def test_a_volume_of_one_slice_is_refused_at_once(logic):
+    assert "too small (14 x 12 x 1 voxels)" in refused(logic, add_head(size=(14, 12, 1)))
+
+
+def test_cancel_at_the_last_moment_changes_nothing(slicer_rig, logic):
+    head = add_head()
+    before = scene_content()
+    jobs = []
+
+    def cancel_at_done(fraction, step, left):
+        if fraction == 1:
+            jobs[0].cancel()
+
+    jobs.append(logic.process(head, model="spline", scale=2, wait=False, onProgress=cancel_at_done))
+    slicer_rig.spin(lambda: not jobs[0].is_running, timeout=30)
+    assert "Cancelled" in jobs[0].error
+    assert scene_content() == before
+
+
+def test_a_callback_that_turns_the_event_loop_loses_nothing(slicer_rig, logic):
+    import slicer
+
+    assert logic.process(add_head(), model="plain", scale=2, onProgress=lambda *_: slicer.app.processEvents())
+
+
+def test_a_callback_that_raises_spoils_nothing(logic, caplog):
+    def fail(*told):
+        raise KeyError("mine")
+
+    assert logic.process(add_head(), model="spline", scale=2, onProgress=fail, onFinished=fail)
+    assert "onProgress failed" in caplog.text
+    assert "onFinished failed" in caplog.text
+
+
+@pytest.mark.parametrize("phase", ["writing the input", "starting", "reading the result", "done"])
+def test_quitting_in_each_phase_leaves_nothing(slicer_rig, logic, phase):
+    import slicer
+
+    processes = descendants()
+    quit_once = []
+
+    def leave(fraction, step, left):
+        if step == phase and not quit_once:
+            quit_once.append(True)
+            slicer.app.aboutToQuit.emit()
+
+    job = logic.process(add_head(), model="spline", scale=2, wait=False, onProgress=leave)
+    slicer_rig.spin(lambda: not job.is_running, timeout=30)
+    assert "Slicer was closed" in job.error
+    assert left_files(slicer_rig.folder) == []
+    slicer_rig.spin(lambda: descendants() <= processes, timeout=5)
+
+
+def test_messages_name_the_volume(logic):
+    grid = centred_grid((8, 8, 8))
+    array = blobs(world_of(grid))
+    array[1, 2, 3] = np.nan
+    with pytest.raises(RuntimeError, match="Kopf für T1w holds 1 NaN"):
+        logic.process(add_volume(array, grid, "Kopf für T1w"), model="spline")
+
+
+def test_a_temporary_folder_that_cannot_be_used_is_told(slicer_rig, logic):
+    import slicer
+
+    slicer.app.temporaryPath = "/etc/passwd/nowhere"
+    assert "Nothing can be written to the temporary folder" in refused(logic, add_head(), model="spline")

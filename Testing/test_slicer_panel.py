@@ -231,3 +231,27 @@ os._exit(0)
 """.replace("PosixPath(", "__import__('pathlib').Path(")
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path)
     assert "the panel works" in result.stdout, result.stderr
+
+
+def test_a_choice_of_another_version_of_the_module_is_the_default(slicer_rig, weights, monkeypatch):
+    import slicer
+
+    monkeypatch.setenv("MRISR_WEIGHTS", str(weights))
+    module = slicer_rig.load_module(MODULE)
+    node = module.MRISuperResolutionLogic().getParameterNode().parameterNode
+    node.SetParameter("device", "TPU")
+    node.SetParameter("scaleJ", "3")
+    widget = slicer_rig.open_module("MRISuperResolution")
+    assert widget.ui.deviceComboBox.currentText.startswith("Automatic")
+    assert widget.ui.scaleJSpinBox.value == 3
+    assert slicer.mrmlScene.GetSingletonNode("MRISuperResolution", "vtkMRMLScriptedModuleNode") is node
+
+
+def test_a_label_map_is_not_taken_for_the_input(slicer_rig, panel):
+    import slicer
+
+    slicer_rig.leave_module("MRISuperResolution")
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Labels")
+    head = add_head()
+    slicer_rig.open_module("MRISuperResolution")
+    assert panel.parameters.inputVolume is head

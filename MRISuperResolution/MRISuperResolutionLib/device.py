@@ -42,7 +42,7 @@ def choose_device(name: str, progress: Progress | None = None) -> Any:
     if kind not in ("cpu", "cuda", "mps") or (number and (kind != "cuda" or not number.isdigit())):
         raise RequestError(f"unknown device {name!r}: choose auto, cpu, cuda, cuda:N or mps")
     if (kind == "cuda" and not cuda) or (kind == "mps" and not mps):
-        raise RequestError(f"torch finds no {kind} device on this machine: choose --device cpu or auto")
+        raise RequestError(f"torch finds no {kind} device on this machine: choose the CPU or auto")
     if number and int(number) >= torch.cuda.device_count():
         raise RequestError(f"there are {torch.cuda.device_count()} CUDA devices here: {name} is not one of them")
     device = torch.device(name)

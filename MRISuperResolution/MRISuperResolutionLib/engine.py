@@ -99,8 +99,8 @@ def _tile_budget(device: torch.device, memory_limit: int | None, result_bytes: i
 def _advice(device: torch.device) -> str:
     trouble = f"there is too little memory on {device} for even the smallest tile"
     if device.type == "cpu":
-        return f"{trouble}: raise --max-memory or ask for a smaller factor"
-    return f"{trouble}: close other programs on it, say --device cpu, or ask for a smaller factor"
+        return f"{trouble}: raise the memory limit (--max-memory) or ask for a smaller factor"
+    return f"{trouble}: close other programs on it, choose the CPU, or ask for a smaller factor"
 
 
 def _run_tiles(

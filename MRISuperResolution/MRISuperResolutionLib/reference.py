@@ -51,7 +51,7 @@ def on_grid(
     except RuntimeError as error:
         raise RequestError(
             f"cannot align the reference {reference.name}: give one of the same head, or align it with another "
-            f"tool and leave out --register ({reason(error)})"
+            f"tool and do not register it here ({reason(error)})"
         ) from error
     normalisation = Normalisation.of(reference.array)
     covered = _resampled(sitk.Cast(image * 0 + 1, sitk.sitkUInt8), target, transform, sitk.sitkNearestNeighbor, 0.0)
@@ -59,7 +59,7 @@ def on_grid(
     if share < LEAST_OVERLAP:
         raise RequestError(
             f"the reference {reference.name} covers {share:.0%} of the volume: give one of the same head"
-            + (", or say --register" if moving_to is None else "")
+            + (", or register it first (--register)" if moving_to is None else "")
         )
     resampled = _resampled(image, target, transform, sitk.sitkBSpline, normalisation.low)
     return normalisation.apply(resampled.array)

@@ -121,7 +121,7 @@ def _check_memory(target: Grid, limit: int) -> None:
     if needed > limit:
         raise OutOfMemory(
             f"a result of {' x '.join(map(str, target.size))} voxels needs {needed / GIB:.2f} GiB, and "
-            f"{limit / GIB:.2f} GiB may be taken: ask for a smaller factor or raise --max-memory"
+            f"{limit / GIB:.2f} GiB may be taken: ask for a smaller factor or raise the memory limit (--max-memory)"
         )
 
 

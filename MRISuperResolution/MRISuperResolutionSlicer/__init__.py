@@ -3,6 +3,8 @@
     checks       which nodes can be worked on
     exchange     nodes to files and files to voxels, a little at a time
     child        the command line in a process of its own
+    later        something to do when the event loop turns next
+    asking       what is asked for, and what is wrong with it
     job          one Apply, from the check to the new node
     results      the new node
     comparison   the slice views after Apply

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from MRISuperResolutionLib.errors import RequestError
 from MRISuperResolutionLib.request import Plan, plan
 from MRISuperResolutionLib.weights import SPLINE, Card, find_card
@@ -36,28 +38,32 @@ class Asked:
 
     def card(self) -> Card | None:
         """The card of the model, None for spline; RequestError for a model that is not there."""
+        if not isinstance(self.model, str):
+            raise RequestError(f"The model {self.model!r} is no name: give one such as {SPLINE}.")
         return None if self.model == SPLINE else find_card(self.model)
 
     def plan(self) -> Plan:
         """The grid of the result; RequestError for what the model was not made for."""
-        scale = [self.scale] if isinstance(self.scale, int | float) else self.scale
         references = 0 if self.reference is None else 1
-        return plan(grid_of(self.source), self.card(), scale, self.spacing, self.plane, references)
+        grid, scale, spacing = grid_of(self.source), _numbers(self.scale), _numbers(self.spacing)
+        if spacing is not None and len(spacing) != 3:
+            raise RequestError(f"The spacing {self.spacing} is not three numbers: give mm along i, j, k.")
+        return plan(grid, self.card(), scale, spacing, self.plane, references)
 
     def options(self) -> list[str]:
         """The options of the command line, but for the files."""
         options = ["--model", self.model]
-        if self.spacing is not None:
-            options += ["--spacing", *map(_number, self.spacing)]
-        elif self.scale is not None:
-            factors = [self.scale] if isinstance(self.scale, int | float) else self.scale
-            options += ["--scale", *map(_number, factors)]
+        for option, values in (("--spacing", self.spacing), ("--scale", self.scale)):
+            numbers = _numbers(values)
+            if numbers is not None:
+                # repr gives all digits
+                options += [option, *map(repr, numbers)]
         if self.plane is not None:
             options += ["--plane", self.plane]
         if self.register:
             options += ["--register"]
         if self.memory_limit is not None:
-            options += ["--max-memory", _number(self.memory_limit)]
+            options += ["--max-memory", repr(float(self.memory_limit))]
         return [*options, "--device", self.device, "--precision", self.precision]
 
 
@@ -85,7 +91,7 @@ def _problem(ask: Callable[[], Any]) -> str | None:
         ask()
     except RequestError as error:
         sentence = str(error)
-        return sentence[0].upper() + sentence[1:] + ("" if sentence.endswith(".") else ".")
+        return sentence[0].upper() + sentence[1:] + ("" if sentence.endswith((".", "?")) else ".")
     return None
 
 
@@ -115,6 +121,9 @@ def _check_options(asked: Asked) -> None:
         raise RequestError(f"The memory limit must be a positive number of GiB, not {limit}.")
 
 
-def _number(value: float) -> str:
-    # repr gives all digits; numpy's numbers would bring their type along
-    return repr(float(value))
+def _numbers(values: Any) -> list[float] | None:
+    """One number or several as a list of floats, so that numpy's are welcome too; None for None."""
+    try:
+        return None if values is None else [float(value) for value in np.ravel(values)]
+    except (TypeError, ValueError) as error:
+        raise RequestError(f"{values!r} is not a number or three: give numbers.") from error

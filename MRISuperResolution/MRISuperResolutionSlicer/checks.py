@@ -37,8 +37,9 @@ def check_volume(node: Any, role: str = "input") -> None:
     image = node.GetImageData()
     if image is None or image.GetPointData().GetScalars() is None:
         raise RequestError(f"{name} has no image data: load it again or choose another volume.")
-    if min(image.GetDimensions()) < 1 or image.GetNumberOfPoints() == 0:
-        raise RequestError(f"{name} is empty: choose another volume.")
+    if min(image.GetDimensions()) < 3:
+        size = " x ".join(map(str, image.GetDimensions()))
+        raise RequestError(f"{name} is too small ({size} voxels): choose a volume of 3 or more along each axis.")
     if image.GetNumberOfScalarComponents() != 1:
         raise RequestError(
             f"{name} has {image.GetNumberOfScalarComponents()} numbers a voxel: choose a volume of one."

@@ -17,6 +17,8 @@ import qt
 
 from MRISuperResolutionLib.errors import OutOfMemory, RequestError
 
+from .later import later
+
 MODULE_FOLDER = Path(__file__).resolve().parents[1]
 
 GRACE_MILLISECONDS = 2000
@@ -40,7 +42,7 @@ class Outcome:
         lines = [line for line in self.errors.splitlines() if line.strip()]
         told = next((line.removeprefix("error: ") for line in reversed(lines) if line.startswith("error: ")), None)
         if self.code in (RequestError.exit_code, OutOfMemory.exit_code) and told and not self.crashed:
-            return told[0].upper() + told[1:] + ("" if told.endswith(".") else ".")
+            return told[0].upper() + told[1:] + ("" if told.endswith((".", "?")) else ".")
         if not self.crashed and "Traceback (most recent call last)" in self.errors:
             return f"The computation failed ({lines[-1]}): the error log holds the details; please report it."
         if self.code or self.crashed:
@@ -88,6 +90,7 @@ class Child:
         self.pid: int | None = None
         self.done: dict[str, Any] | None = None
         self._output, self._errors = b"", b""
+        self._lines: list[bytes] = []
         self._ended = False
 
     def start(self) -> None:
@@ -99,16 +102,23 @@ class Child:
         self.process.setProcessEnvironment(environment)
         self.process.setWorkingDirectory(str(self.folder))
         # PythonQt and PySide6 hand these signals' arguments over differently: the process itself is asked
-        self.process.readyReadStandardOutput.connect(self._read_output)
-        self.process.readyReadStandardError.connect(self._read_errors)
-        self.process.finished.connect(self._on_finished)
-        self.process.errorOccurred.connect(self._on_error)
+        for signal_, slot in self._connections():
+            signal_.connect(slot)
         self.process.start(program, ["-m", "MRISuperResolutionLib", *self.arguments])
+
+    def _connections(self) -> list[tuple[Any, Callable[..., None]]]:
+        process = self.process
+        return [
+            (process.readyReadStandardOutput, self._read_output),
+            (process.readyReadStandardError, self._read_errors),
+            (process.finished, self._on_finished),
+            (process.errorOccurred, self._on_error),
+        ]
 
     def cancel(self) -> None:
         """Ask the child to end: it does when its standard input closes; kill it where it does not."""
         self.process.closeWriteChannel()
-        qt.QTimer.singleShot(GRACE_MILLISECONDS, self.kill)
+        later(self.kill, GRACE_MILLISECONDS)
 
     def kill(self) -> None:
         """End the child at once. PythonSlicer is a launcher: the Python that it started is killed by number."""
@@ -123,6 +133,8 @@ class Child:
 
     def end_now(self) -> None:
         """Cancel and wait, for an application that is about to quit."""
+        if self._ended:
+            return
         self.process.closeWriteChannel()
         if not self.process.waitForFinished(GRACE_MILLISECONDS // 2):
             self.kill()
@@ -131,8 +143,10 @@ class Child:
     def _read_output(self, *arguments: Any) -> None:
         self._output += self.process.readAllStandardOutput().data()
         *lines, self._output = self._output.split(b"\n")
-        for line in lines:
-            self._take(line.decode("utf-8", "replace").strip())
+        self._lines += lines
+        # a callback may turn the event loop, so that the lines after this one are taken in here
+        while self._lines:
+            self._take(self._lines.pop(0).decode("utf-8", "replace").strip())
 
     def _take(self, line: str) -> None:
         try:
@@ -169,7 +183,9 @@ class Child:
         if self._ended:
             return
         self._ended = True
-        # Qt's connections would keep this object for ever
+        # PythonQt's connections keep what they call for ever, even when the process has been deleted
+        for signal_, slot in self._connections():
+            signal_.disconnect(slot)
         self.process.deleteLater()
         if outcome.errors.strip():
             logging.info("MRISuperResolution, standard error:\n%s", outcome.errors.strip())

@@ -10,7 +10,7 @@ import math
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,8 +21,9 @@ from MRISuperResolutionLib.errors import RequestError
 
 from . import exchange
 from .asking import Asked, check
-from .checks import grid_of
+from .checks import check_volume, grid_of
 from .child import Child, Outcome
+from .later import later
 from .results import add_result
 
 TURN_SECONDS = 0.03
@@ -62,16 +63,24 @@ class Job:
         self.seconds = 0.0
         self.grid = grid_of(asked.source)
         self._child: Child | None = None
-        self._steps: Iterator[None] | None = None
+        self._steps: Generator[None, None, None] | None = None
         self._observers: list[tuple[Any, int]] = []
+        self._loop: Any = None
 
     @property
     def is_running(self) -> bool:
         return self in Job.running
 
     def start(self) -> None:
-        """Start, and return at once. Raises RequestError where the disk has no room or Slicer no Python."""
-        self.folder = Path(tempfile.mkdtemp(prefix="MRISuperResolution-", dir=slicer.app.temporaryPath))
+        """Start, and return at once. Raises RequestError where the temporary folder has no room."""
+        parent = slicer.app.temporaryPath
+        try:
+            self.folder = Path(tempfile.mkdtemp(prefix="MRISuperResolution-", dir=parent))
+        except OSError as error:
+            raise RequestError(
+                f"Nothing can be written to the temporary folder {parent}: choose another one in the application's "
+                "settings."
+            ) from error
         try:
             self._check_space()
         except RequestError:
@@ -97,9 +106,12 @@ class Job:
 
     def wait(self) -> Any:
         """Turn the event loop until the run has ended; the output node. Raises RuntimeError with the sentence."""
-        while self.is_running:
-            slicer.app.processEvents()
-            time.sleep(0.005)
+        if self.is_running:
+            # unlike processEvents, such a loop ends when the application is told to quit
+            self._loop = qt.QEventLoop()
+            self._loop.exec_()
+            if self.is_running:
+                self._on_quit()
         if self.error:
             raise RuntimeError(self.error)
         return self.output
@@ -127,7 +139,7 @@ class Job:
                 return
             try:
                 if self._take_some(steps):
-                    qt.QTimer.singleShot(0, turn)
+                    later(turn)
                 else:
                     self._steps = None
                     then()
@@ -139,7 +151,7 @@ class Job:
                 logging.exception("MRISuperResolution failed")
                 self._end(f"The module failed ({error}): the error log holds the details; please report it.")
 
-        qt.QTimer.singleShot(0, turn)
+        later(turn)
 
     @staticmethod
     def _take_some(steps: Iterator[None]) -> bool:
@@ -149,6 +161,8 @@ class Job:
 
     def _write(self) -> Iterator[None]:
         self._tell(WRITING, 0.0, "writing the input", None)
+        if not self.is_running:
+            return
         for number, node in enumerate(self._volumes):
             array = slicer.util.arrayFromVolume(node)
             # a reference under a transform of its own is taken where it is seen
@@ -159,6 +173,8 @@ class Job:
 
     def _run(self) -> None:
         self._tell(COMPUTING, 0.0, "starting", None)
+        if not self.is_running:
+            return
         arguments = ["upscale", str(self._input(0)), str(self._result), *self.asked.options(), "--progress", "json"]
         if self.asked.reference is not None:
             arguments += ["--reference", str(self._input(1))]
@@ -181,10 +197,13 @@ class Job:
     def _on_child_end(self, outcome: Outcome) -> None:
         self.facts = outcome.done or {}
         error = self.error if self.cancelled else outcome.sentence()
+        for number, node in enumerate(self._volumes):
+            # the user knows the node, not the file
+            error = error and error.replace(str(self._input(number)), node.GetName() or "the volume")
         if error:
             self._end(error)
         else:
-            self._take_turns(self._read(), lambda: None)
+            self._take_turns(self._read(), self._end)
 
     def _read(self) -> Iterator[None]:
         self._tell(READING, 0.0, "reading the result", None)
@@ -192,12 +211,16 @@ class Job:
         self._check_result(written)
         image = exchange.new_image()
         yield from exchange.read_voxels(written, self._result, image)
+        self._tell(READING, 1.0, "done", 0.0)
+        self._check_nodes()
+        # the last moment to cancel: from here on the scene is changed
+        if not self.is_running:
+            return
         asked = self.asked
+        check_volume(asked.source)
         if grid_of(asked.source).distance_to(self.grid) > 0:
             raise RequestError(f"{asked.source.GetName()} was moved while its result was computed: apply again.")
         self.output = add_result(image, written.grid, written.header, asked.source, asked.output, asked.model)
-        self._tell(READING, 1.0, "done", 0.0)
-        self._end()
 
     def _check_result(self, written: exchange.Written) -> None:
         target = self.plan.target
@@ -206,7 +229,7 @@ class Job:
 
     def _on_node_removed(self, *_: Any) -> None:
         # which node it is cannot be asked in the same way of all versions: look once it has gone
-        qt.QTimer.singleShot(0, self._check_nodes)
+        later(self._check_nodes)
 
     def _check_nodes(self) -> None:
         for node in (self.asked.source, self.asked.output):
@@ -221,21 +244,33 @@ class Job:
 
     def _tell(self, share: tuple[float, float], fraction: float, step: str, seconds_left: float | None) -> None:
         if self.on_progress:
-            self.on_progress(share[0] + (share[1] - share[0]) * fraction, step, seconds_left)
+            try:
+                self.on_progress(share[0] + (share[1] - share[0]) * fraction, step, seconds_left)
+            except Exception:
+                # a fault of who listens is none of the computation
+                logging.exception("onProgress failed")
 
     def _end(self, error: str | None = None) -> None:
         if not self.is_running:
             return
         self.error = error or self.error
         self.seconds = time.monotonic() - self.started
-        self._steps = None
+        steps, self._steps = self._steps, None
+        if steps is not None and not steps.gi_running:
+            # Windows removes no file that is open
+            steps.close()
         Job.running.discard(self)
         for thing, tag in self._observers:
             thing.RemoveObserver(tag)
         slicer.app.aboutToQuit.disconnect(self._on_quit)
         self._remove_files()
+        if self._loop is not None:
+            self._loop.quit()
         if self.on_finished:
-            self.on_finished(self)
+            try:
+                self.on_finished(self)
+            except Exception:
+                logging.exception("onFinished failed")
 
     def _remove_files(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)

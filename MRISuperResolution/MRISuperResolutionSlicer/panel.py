@@ -232,7 +232,9 @@ class Panel(VTKObservationMixin):
         if self.model is None:
             wrong = [f"The model {self.parameters.model} is not installed here: choose another."]
         elif self.model.needs_reference and asked.reference is None:
-            wrong = [s for s in wrong if "reference" not in s] + ["No reference volume is chosen: choose one."]
+            wrong = [s for s in wrong if "reference(s) given" not in s] + [
+                "No reference volume is chosen: choose one."
+            ]
         ui.applyButton.enabled = not wrong
         # Slicer makes one paragraph of plain text
         ui.applyButton.toolTip = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in wrong or [READY])
@@ -255,7 +257,7 @@ class Panel(VTKObservationMixin):
         )
 
     def _warnings(self, asked: Asked) -> list[str]:
-        contrast = contrast_named(asked.source.GetName())
+        contrast = contrast_named(asked.source.GetName() or "")
         return warnings(asked.card(), grid_of(asked.source), asked.plan(), contrast)
 
 

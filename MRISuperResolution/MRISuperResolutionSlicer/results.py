@@ -35,6 +35,8 @@ def add_result(
 
 
 def _fill(node: Any, image: Any, grid: Grid, provenance: Mapping[str, str], source: Any) -> None:
+    # before there are voxels: with them, a new display node computes a histogram that nobody needs
+    _show_like(node, source)
     with slicer.util.NodeModify(node):
         node.SetAndObserveImageData(image)
         node.SetIJKToRASMatrix(ijk_to_ras(grid))
@@ -48,7 +50,6 @@ def _fill(node: Any, image: Any, grid: Grid, provenance: Mapping[str, str], sour
             if name.startswith(f"{KEY}."):
                 node.SetAttribute(name, text)
         node.SetAttribute(f"{KEY}.input", source.GetName())
-    _show_like(node, source)
     _put_beside(node, source)
 
 
@@ -79,6 +80,9 @@ def _put_beside(node: Any, source: Any) -> None:
         return
     study = hierarchy.GetItemParent(beside)
     item = hierarchy.GetItemByDataNode(node)
+    if item == study:
+        # an output that holds its input stays where it is
+        return
     if item:
         hierarchy.SetItemParent(item, study)
     else:

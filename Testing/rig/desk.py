@@ -59,6 +59,7 @@ class Desk:
             for font in sorted(Path(get_data_path(), "fonts", "ttf").glob("DejaVuSans*.ttf")):
                 QtGui.QFontDatabase.addApplicationFont(str(font))
         pythonqt.give_attributes()
+        pythonqt.leak_single_shots()
         pythonqt.refuse_to_wait()
 
     def _fill_slicer(self):

@@ -9,7 +9,7 @@ import torch
 
 from ..acquisition import Acquisition
 from ..grid import PLANES, Triple
-from ..networks.base import Network
+from ..networks.base import Network, channels_last
 from ..operators import resample
 from .checkpoints import GAIN
 from .protocol import Protocol
@@ -90,5 +90,5 @@ def _slices(arrays: Sequence[np.ndarray], truth: Truth) -> Iterator[np.ndarray]:
 @torch.no_grad()
 def _gain(network: Network, source: np.ndarray, spline: np.ndarray, truth: np.ndarray) -> float:
     device = next(network.parameters()).device
-    result = network(torch.from_numpy(source).to(device)).float().cpu().numpy()
+    result = network(channels_last(torch.from_numpy(source).to(device))).float().cpu().numpy()
     return 10 * float(np.log10(((spline - truth) ** 2).mean() / ((result - truth) ** 2).mean()))
