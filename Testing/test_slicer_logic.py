@@ -301,11 +301,13 @@ def test_temporary_files_go_where_slicer_says(slicer_rig, logic, tmp_path):
 
 
 def test_a_finished_run_lets_go_of_its_volumes(slicer_rig, logic):
-    job = logic.process(add_head(), model="spline", scale=2, wait=False)
-    slicer_rig.spin(lambda: not job.is_running, timeout=30)
-    assert job.error is None
-    forgotten = weakref.ref(job)
-    del job
+    def run():
+        job = logic.process(add_head(), model="spline", scale=2, wait=False)
+        slicer_rig.spin(lambda: not job.is_running, timeout=30)
+        assert job.error is None
+        return weakref.ref(job)
+
+    forgotten = run()
     slicer_rig.process_events()
     gc.collect()
     assert forgotten() is None
