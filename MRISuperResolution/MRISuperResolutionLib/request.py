@@ -48,7 +48,7 @@ def plan(
     if card is not None and card.dimensions == 2:
         return _plan_slices(grid, card, scale, spacing, plane)
     if plane is not None:
-        raise RequestError(f"the model {name} works on the whole volume: no plane can be chosen")
+        raise RequestError(f"the model {name} works on the whole volume: leave out the plane (--plane)")
     if spacing is not None:
         target = grid.with_spacing(spacing)
         _refuse_coarser(grid, target, spacing)
