@@ -255,3 +255,14 @@ def test_a_label_map_is_not_taken_for_the_input(slicer_rig, panel):
     head = add_head()
     slicer_rig.open_module("MRISuperResolution")
     assert panel.parameters.inputVolume is head
+
+
+def test_the_panel_can_be_looked_at(slicer_rig, panel, tmp_path):
+    from PySide6 import QtGui
+
+    panel.ui.inputSelector.setCurrentNode(add_head())
+    path = slicer_rig.render(panel.ui.applyButton.window(), tmp_path / "panel.png")
+    picture = QtGui.QImage(str(path))
+    colours = {picture.pixel(x, y) for x in range(0, picture.width(), 3) for y in range(0, picture.height(), 3)}
+    assert picture.height() > 400
+    assert len(colours) > 20
