@@ -1,6 +1,7 @@
 """Training on small phantoms: the stream, resume, export, and what is refused."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from MRISuperResolutionLib.training.lesson import rate_at
 from MRISuperResolutionLib.training.patches import PatchStream
 from MRISuperResolutionLib.training.protocol import draw_factors, parse_factors, preset
 from MRISuperResolutionLib.training.run import noted_commands, train
+from MRISuperResolutionLib.training.trial import trials
 from MRISuperResolutionLib.training.truth import COLUMNS, read_manifest
 from MRISuperResolutionLib.training.warm_start import warm_start
 from MRISuperResolutionLib.upscaling import upscale
@@ -322,3 +324,15 @@ def test_scanners_differ_where_the_protocol_says_so(truths):
     assert not torch.equal(plain[0], varied[0])
     again = PatchStream(training, network, dataclasses.replace(RECNN, sigma_spread=0.3, noise=0.05)).batch(0)
     assert torch.equal(varied[0], again[0])
+
+
+def test_figures_at_factors_that_are_no_whole_numbers(truths, tmp_path):
+    """68 voxels at 1/3.5 are 19, and 19 times 3.5 are not 68: the way back is by the spacing."""
+    validate = [t for t in truths if t.split == "validate"]
+    card = export(build(RECNN.architecture), "tiny", "a test", RECNN, truths, [(1.0, 1.0, 3.0)], [], tmp_path)
+    wide = dataclasses.replace(card, factors={"lowest": 1.0, "highest": 4.0})
+    (tmp_path / "tiny.json").write_text(json.dumps(wide.describe()))
+    (trial,) = trials(find_card(str(tmp_path / "tiny.safetensors")), validate, RECNN, [(1.0, 1.0, 3.5)])
+    assert trial.low.grid.size[2] == 19
+    assert trial.result.grid.size == trial.spline.grid.size == SIZE
+    assert trial.figure()["spline_psnr_db"] > 10

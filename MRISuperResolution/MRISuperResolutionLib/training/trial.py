@@ -113,12 +113,14 @@ def _trial(
     result = upscale(
         low,
         str(card.path),
-        scale=factors,
+        spacing=high.grid.spacing,
         plane=plane,
         references=[Volume(truth.companions[name], truth.volume.grid) for name in names],
         progress=Quiet(),
     )
-    return Trial(truth, plane, factors, references, high, low, upscale(low, SPLINE, scale=factors), result)
+    return Trial(
+        truth, plane, factors, references, high, low, upscale(low, SPLINE, spacing=high.grid.spacing), result
+    )
 
 
 def divisible(volume: Volume, factors: Triple) -> Volume:
