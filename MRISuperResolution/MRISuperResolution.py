@@ -181,7 +181,11 @@ class MRISuperResolutionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
                 slicer.util.errorDisplay(job.error)
             return
         self.panel.say(
-            _("{name} is ready, computed in {time}.").format(name=job.output.GetName(), time=duration(job.seconds))
+            _("{name} is ready, computed in {time}{messages}.").format(
+                name=job.output.GetName(),
+                time=duration(job.seconds),
+                messages=f" ({'; '.join(job.messages)})" if job.messages else "",
+            )
         )
         comparison.show(job.output, job.asked.source)
 

@@ -36,7 +36,8 @@ WRITING, COMPUTING, READING = (0.0, 0.03), (0.03, 0.97), (0.97, 1.0)
 
 
 class Job:
-    """A run of what was ``asked``. ``output`` is the node, ``error`` the sentence that says why there is none.
+    """A run of what was ``asked``. ``output`` is the node, ``error`` the sentence that says why there is none;
+    ``messages`` what the computation told of choices that it made, such as the CPU where a GPU was too small.
 
     on_progress  is called with the fraction (0 to 1), the step, and the seconds left (None: not known yet)
     on_finished  is called with this job when it has ended, well or not
@@ -57,8 +58,8 @@ class Job:
         self.on_progress, self.on_finished = on_progress, on_finished
         self.output: Any = None
         self.error: str | None = None
+        self.messages: list[str] = []
         self.cancelled = False
-        self.facts: dict[str, Any] = {}
         self.started = time.monotonic()
         self.seconds = 0.0
         self.grid = grid_of(asked.source)
@@ -192,10 +193,9 @@ class Job:
         if event.get("event") == "progress" and isinstance(fraction, int | float):
             self._tell(COMPUTING, fraction, str(event.get("step", "")), event.get("eta_s"))
         elif event.get("event") == "message":
-            logging.info("MRISuperResolution: %s", event.get("text"))
+            self.messages.append(str(event.get("text")))
 
     def _on_child_end(self, outcome: Outcome) -> None:
-        self.facts = outcome.done or {}
         error = self.error if self.cancelled else outcome.sentence()
         for number, node in enumerate(self._volumes):
             # the user knows the node, not the file
