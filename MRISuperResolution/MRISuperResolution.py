@@ -163,7 +163,7 @@ class MRISuperResolutionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
             return
         try:
             asked = self.panel.asked()
-            if asked.model != SPLINE and not packages.ready(slicer.util.confirmOkCancelDisplay):
+            if asked.needs_packages and not packages.ready(slicer.util.confirmOkCancelDisplay):
                 self.panel.say(_("Nothing was installed and nothing computed."))
                 return
             self.job = self.logic.start(asked, self.panel.show_progress, self.onFinished)
@@ -250,7 +250,7 @@ class MRISuperResolutionLogic(ScriptedLoadableModuleLogic):
 
         def finished(job):
             if not job.error and asked.model != SPLINE:
-                outlook = forecast(job.grid, asked.card(), job.plan, memory_limit(asked.memory_limit))
+                outlook = forecast(job.grid, asked.chosen(), job.plan, memory_limit(asked.memory_limit))
                 speed.remember(asked.device, outlook, job.seconds)
             if onFinished:
                 onFinished(job)

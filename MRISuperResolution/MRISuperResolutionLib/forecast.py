@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from .memory import GIB, RESULT_BYTES
 from .request import Plan
 from .tiling import choose_tile, tiles
 from .weights import Card
+
+if TYPE_CHECKING:
+    from .methods.base import Method
 
 PROCESS_BYTES = GIB // 2
 """A process with torch loaded, before any volume."""
@@ -38,13 +42,18 @@ class Forecast:
         return START_SECONDS + resampling + self.operations / operations_per_second
 
 
-def forecast(grid: Grid, card: Card | None, plan: Plan, memory_limit: int) -> Forecast:
-    """The forecast for an input on ``grid`` with the model of ``card`` (None: spline) and ``memory_limit`` bytes.
+def forecast(grid: Grid, card: Card | Method | None, plan: Plan, memory_limit: int) -> Forecast:
+    """The forecast for an input on ``grid`` with ``card``, a network by its card or a method (None: spline).
+
+    ``memory_limit``: bytes that the process may take.
 
     An estimate: memory within about a quarter, operations exact where the tiles are those of the run.
     """
     resting = PROCESS_BYTES + RESULT_BYTES * math.prod(plan.target.size)
-    if card is None or not card.cost:
+    if not isinstance(card, Card):
+        own = 0 if card is None else card.bytes_voxel * math.prod(plan.target.size)
+        return Forecast(plan.target, resting + own, 0.0)
+    if not card.cost:
         return Forecast(plan.target, resting, 0.0)
     size: tuple[int, ...] = plan.source.size
     radius = (int(card.cost["radius"]),) * 3

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from .errors import RequestError
 from .grid import Grid, Triple, checked_factors
 from .weights import SPLINE, Card
+
+if TYPE_CHECKING:
+    from .methods.base import Method
 
 DEFAULT_FACTOR = 2.0
 
@@ -26,13 +30,13 @@ class Plan:
 
 def plan(
     grid: Grid,
-    card: Card | None,
+    card: Card | Method | None,
     scale: Sequence[float] | None = None,
     spacing: Sequence[float] | None = None,
     plane: str | None = None,
     references: int = 0,
 ) -> Plan:
-    """The plan for an input on ``grid``, with the model of ``card`` (None: spline).
+    """The plan for an input on ``grid``, with a network by its card, or a method (None: spline).
 
     scale    one factor for all axes (2D: the axes in the plane) or three, along i, j, k
     spacing  mm along i, j, k instead; without either, factor 2 or the model's own
@@ -45,7 +49,7 @@ def plan(
     if scale is not None and len(scale) not in (1, 3):
         raise RequestError(f"{len(scale)} factors are given: give one, or three for the axes i, j, k")
     _check_references(card, name, references)
-    if card is not None and card.dimensions == 2:
+    if isinstance(card, Card) and card.dimensions == 2:
         return _plan_slices(grid, card, scale, spacing, plane)
     if plane is not None:
         raise RequestError(f"the model {name} works on the whole volume: leave out the plane (--plane)")
@@ -61,7 +65,7 @@ def plan(
     return Plan(target, target, factors)
 
 
-def _check_references(card: Card | None, name: str, given: int) -> None:
+def _check_references(card: Card | Method | None, name: str, given: int) -> None:
     taken = 0 if card is None else card.references
     optional = card is not None and card.references_optional
     if given > taken or (given < taken and not optional):
@@ -79,7 +83,7 @@ def _plan_slices(
     plane = plane or acquired_plane(grid)
     axis = grid.slice_axis(plane)
     fixed = card.factors.get("in_plane")
-    expected = _in_plane(fixed or DEFAULT_FACTOR, axis)
+    expected = _in_plane(fixed or min(DEFAULT_FACTOR, card.factors["highest"]), axis)
     if spacing is not None:
         target = grid.with_spacing(spacing)
         _refuse_coarser(grid, target, spacing)
@@ -126,7 +130,9 @@ def _refuse_coarser(grid: Grid, target: Grid, spacing: Sequence[float]) -> None:
         )
 
 
-def _check_range(card: Card, grid: Grid, asked: Triple | None, factors: Triple, across: int | None = None) -> None:
+def _check_range(
+    card: Card | Method, grid: Grid, asked: Triple | None, factors: Triple, across: int | None = None
+) -> None:
     """Refuse factors that the card does not name along any axis but ``across``, that of the slices."""
     lowest, highest = card.factors["lowest"], card.factors["highest"]
     for a in range(3):

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from .grid import Grid
 from .request import Plan
 from .weights import Card
+
+if TYPE_CHECKING:
+    from .methods.base import Method
 
 SPACING_SLACK = 1.25
 """How far beyond the trained voxel sizes a result may lie before it is worth a warning."""
@@ -30,9 +34,9 @@ def contrast_named(text: str) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-def warnings(card: Card | None, grid: Grid, plan: Plan, contrast: str | None = None) -> list[str]:
+def warnings(card: Card | Method | None, grid: Grid, plan: Plan, contrast: str | None = None) -> list[str]:
     """Sentences on contrast, spacing and anisotropy for an input on ``grid``; empty where all is as trained."""
-    if card is None:
+    if not isinstance(card, Card):
         return []
     return [*_contrast(card, contrast), *_spacing(card, plan), *_anisotropy(card, grid, plan)]
 

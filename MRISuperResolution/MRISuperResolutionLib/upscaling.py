@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .acquisition import Acquisition
 from .device import choose_device, choose_precision
 from .errors import OutOfMemory, RequestError
 from .grid import Grid
 from .intensity import Normalisation, to_type
 from .memory import GIB, RESULT_BYTES, memory_limit, process_memory
+from .methods.base import Method, assumed_acquisition
+from .models import find_model
 from .operators import resample
 from .progress import PREPARED, Progress, Silent, Stage
 from .provenance import provenance
 from .reference import on_grid
 from .request import Plan, plan
 from .volume import Volume, check_image
-from .weights import SPLINE, Card, find_card, load_network
+from .weights import SPLINE, Card, load_network
 
 if TYPE_CHECKING:
     import torch
@@ -35,6 +38,13 @@ class Computing:
     device: str = "auto"
     precision: str = "auto"
     max_memory: float | None = None
+
+
+Computed = tuple[np.ndarray, dict[str, Any]]
+"""float32 [i, j, k] normalised values on the target grid, and how they were made."""
+
+Run = Callable[[np.ndarray, list[np.ndarray]], Computed]
+"""From the input's normalised values and the references on the source grid to what is computed."""
 
 
 @dataclass(frozen=True)
@@ -55,17 +65,20 @@ def upscale(
     plane: str | None = None,
     references: Sequence[Volume] = (),
     register: bool = False,
+    acquisition: Acquisition | None = None,
     computing: Computing = Computing(),
     progress: Progress | None = None,
 ) -> Volume:
     """``volume`` at a higher resolution, over exactly the same box, in its own units and scalar type.
 
-    model       "spline", the name of shipped weights (see ``weights.catalogue``), or a .safetensors path
+    model       the name of a method (see ``methods.METHODS``) or of shipped weights (``weights.catalogue``), or a
+                .safetensors path
     scale       factor for all axes (2D models: in the plane) or three for i, j, k; real numbers from 1 up
     spacing     mm along i, j, k instead of a scale
     plane       for 2D models: "axial", "coronal" or "sagittal" (default: the plane of the thick slices)
     references  other contrasts of the subject for models that take them, on any grid; ``register`` aligns
                 them to ``volume`` first
+    acquisition how ``volume`` came from what is sought, for methods that undo it (default: the papers' blur)
     progress    is told how far the work is; may raise ``Cancelled``
 
     The header of the result says how it was made. ``volume`` is left as it was. Raises RequestError for a
@@ -74,50 +87,73 @@ def upscale(
     progress = progress or Silent()
     for image in (volume, *references):
         check_image(image)
-    card = None if model == SPLINE else find_card(model)
-    plan_ = plan(volume.grid, card, scale, spacing, plane, len(references))
-    ready = None if card is None else _prepare(card, computing, progress)
-    if ready is None:
-        _check_for_spline(computing)
-    _check_memory(plan_.target, memory_limit(computing.max_memory))
+    chosen = find_model(model)
+    plan_ = plan(volume.grid, chosen, scale, spacing, plane, len(references))
+    computed = _by_network if isinstance(chosen, Card) else _by_method
+    run = computed(chosen, plan_, acquisition, computing, progress)  # type: ignore[arg-type]
     progress.report(0.0, "preparing")
     normalisation = Normalisation.of(volume.array)
     low = normalisation.apply(volume.array)
-    made: dict[str, Any] = {
-        "model": model if card is None else card.name,
-        "sha256": None if card is None else card.sha256,
-        "factors": plan_.factors,
-        "plane": plan_.plane,
-    }
-    if card is None or ready is None:
-        high = resample(low, plan_.target.size)
-    else:
-        taken = ready.network.references
-        source = _network_input(low, volume, plan_, references, taken, register, progress)
-        del low
-        used, high = _compute(ready, source, computing, progress)
-        if plan_.slice_axis is not None:
-            high = np.moveaxis(high, 0, plan_.slice_axis)
-        made |= {"device": str(used.device), "precision": str(used.precision).removeprefix("torch.")}
-        if references:
-            made |= {"references": len(references), "registered": register}
-        made["licence"] = card.licence
+    others = _on_grid(references, plan_.source, volume if register else None, progress)
+    high, made = run(low, others)
+    if references:
+        made |= {"references": len(references), "registered": register}
     progress.report(0.95, "original units")
     array = to_type(normalisation.undo(high), volume.array.dtype)
     return Volume(array, plan_.target, provenance("Computed by super-resolution", made))
 
 
-def _check_for_spline(computing: Computing) -> None:
+def _by_method(
+    method: Method, plan_: Plan, acquisition: Acquisition | None, computing: Computing, progress: Progress
+) -> Run:
+    """What computes with a method, once all that can be refused has been."""
     if computing.device not in ("auto", "cpu") or computing.precision not in ("auto", "float32"):
         raise RequestError(
-            f"the model {SPLINE} computes on the CPU in float32, not with device {computing.device} and precision "
-            f"{computing.precision}: leave them out"
+            f"the model {method.name} computes on the CPU in float32, not with device {computing.device} and "
+            f"precision {computing.precision}: leave them out"
         )
+    _check_memory(plan_.target, RESULT_BYTES + method.bytes_voxel, memory_limit(computing.max_memory))
+    assumed = acquisition or assumed_acquisition(plan_.factors)
+    stage = Stage(progress, PREPARED, 0.95, "computing")
+    made = {"model": method.name, "sha256": None, "factors": plan_.factors, "plane": None}
+
+    def run(low: np.ndarray, references: list[np.ndarray]) -> Computed:
+        size = plan_.target.size
+        return method.upscale(low, size, acquisition=assumed, references=references, report=stage.report), made
+
+    return run
 
 
-def _check_memory(target: Grid, limit: int) -> None:
+def _by_network(
+    card: Card, plan_: Plan, acquisition: Acquisition | None, computing: Computing, progress: Progress
+) -> Run:
+    """What computes with a network, once all that can be refused has been."""
+    if acquisition is not None:
+        raise RequestError(f"the model {card.name} has learned what to undo: leave out the acquisition")
+    ready = _prepare(card, computing, progress)
+    _check_memory(plan_.target, RESULT_BYTES, memory_limit(computing.max_memory))
+
+    def run(low: np.ndarray, references: list[np.ndarray]) -> Computed:
+        source = _network_input(low, plan_, references, card.references)
+        used, high = _compute(ready, source, computing, progress)
+        if plan_.slice_axis is not None:
+            high = np.moveaxis(high, 0, plan_.slice_axis)
+        return high, {
+            "model": card.name,
+            "sha256": card.sha256,
+            "factors": plan_.factors,
+            "plane": plan_.plane,
+            "device": str(used.device),
+            "precision": str(used.precision).removeprefix("torch."),
+            "licence": card.licence,
+        }
+
+    return run
+
+
+def _check_memory(target: Grid, bytes_voxel: int, limit: int) -> None:
     """Raise OutOfMemory, before the work starts, where not even the result on ``target`` fits into ``limit``."""
-    needed = process_memory() + RESULT_BYTES * math.prod(target.size)
+    needed = process_memory() + bytes_voxel * math.prod(target.size)
     if needed > limit:
         raise OutOfMemory(
             f"a result of {' x '.join(map(str, target.size))} voxels needs {needed / GIB:.2f} GiB, and "
@@ -125,22 +161,22 @@ def _check_memory(target: Grid, limit: int) -> None:
         )
 
 
-def _network_input(
-    low: np.ndarray,
-    volume: Volume,
-    plan_: Plan,
-    references: Sequence[Volume],
-    taken: int,
-    register: bool,
-    progress: Progress,
-) -> np.ndarray:
+def _on_grid(
+    references: Sequence[Volume], grid: Grid, moving_to: Volume | None, progress: Progress
+) -> list[np.ndarray]:
+    """The references as float32 [i, j, k] on ``grid``, aligned to ``moving_to`` first if there is one."""
+    share = PREPARED / max(1, len(references))
+    stages = [Stage(progress, share * n, share * (n + 1), "aligning the reference") for n in range(len(references))]
+    return [on_grid(r, grid, moving_to, stage.report) for r, stage in zip(references, stages, strict=True)]
+
+
+def _network_input(low: np.ndarray, plan_: Plan, references: list[np.ndarray], taken: int) -> np.ndarray:
     """float32 (1 + taken, *axes) on the source grid, zeros for references that lack; slices first for 2D networks."""
     source = np.zeros((1 + taken, *plan_.source.size), np.float32)
     source[0] = resample(low, plan_.source.size)
-    share = PREPARED / max(1, len(references))
-    for channel, reference in enumerate(references, start=1):
-        aligning = Stage(progress, share * (channel - 1), share * channel, "aligning the reference")
-        source[channel] = on_grid(reference, plan_.source, volume if register else None, aligning.report)
+    while references:
+        # each is in memory once
+        source[len(references)] = references.pop()
     return source if plan_.slice_axis is None else np.moveaxis(source, 1 + plan_.slice_axis, 1)
 
 

@@ -101,7 +101,7 @@ def read_card(path: Path) -> Card:
 def find_card(model: str) -> Card:
     """Card of a shipped model by name, or of a ``.safetensors`` file by path.
 
-    Raises RequestError, listing what there is, for anything else.
+    Raises RequestError for anything else.
     """
     if model.endswith(".safetensors"):
         path = Path(model)
@@ -110,8 +110,7 @@ def find_card(model: str) -> Card:
         return replace(read_card(path.with_suffix(".json")), file=path.name)
     cards = {card.name: card for card in catalogue()}
     if model not in cards:
-        names = ", ".join([SPLINE, *cards])
-        raise RequestError(f"unknown model {model!r}: choose one of {names} (weights lie in {weights_folder()})")
+        raise RequestError(f"there are no weights {model!r}: choose one of {', '.join(cards)}")
     return cards[model]
 
 

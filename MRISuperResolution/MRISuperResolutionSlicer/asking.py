@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from MRISuperResolutionLib.errors import RequestError
 from MRISuperResolutionLib.request import Plan, plan
-from MRISuperResolutionLib.weights import SPLINE, Card, find_card
+from MRISuperResolutionLib.weights import SPLINE, Card
 
 from .checks import SCALAR_VOLUME, check_volume, grid_of
+
+if TYPE_CHECKING:
+    from MRISuperResolutionLib.methods.base import Method
 
 
 @dataclass(frozen=True)
@@ -36,11 +39,18 @@ class Asked:
     precision: str = "auto"
     memory_limit: float | None = None
 
-    def card(self) -> Card | None:
-        """The card of the model, None for spline; RequestError for a model that is not there."""
+    def chosen(self) -> Card | Method:
+        """The model: weights by their card, or a method; RequestError for one that is not there."""
+        from MRISuperResolutionLib.models import find_model
+
         if not isinstance(self.model, str):
             raise RequestError(f"The model {self.model!r} is no name: give one such as {SPLINE}.")
-        return None if self.model == SPLINE else find_card(self.model)
+        return find_model(self.model)
+
+    @property
+    def needs_packages(self) -> bool:
+        """Whether a network is to compute, for which Python packages may have to be installed."""
+        return isinstance(self.chosen(), Card)
 
     def plan(self) -> Plan:
         """The grid of the result; RequestError for what the model was not made for."""
@@ -48,7 +58,7 @@ class Asked:
         grid, scale, spacing = grid_of(self.source), _numbers(self.scale), _numbers(self.spacing)
         if spacing is not None and len(spacing) != 3:
             raise RequestError(f"The spacing {self.spacing} is not three numbers: give mm along i, j, k.")
-        return plan(grid, self.card(), scale, spacing, self.plane, references)
+        return plan(grid, self.chosen(), scale, spacing, self.plane, references)
 
     def options(self) -> list[str]:
         """The options of the command line, but for the files."""

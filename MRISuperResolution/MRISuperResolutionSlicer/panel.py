@@ -247,7 +247,7 @@ class Panel(VTKObservationMixin):
 
     def _forecast(self, asked: Asked) -> str:
         plan = asked.plan()
-        outlook = forecast(grid_of(asked.source), asked.card(), plan, memory_limit(asked.memory_limit))
+        outlook = forecast(grid_of(asked.source), asked.chosen(), plan, memory_limit(asked.memory_limit))
         size = " x ".join(map(str, plan.target.size))
         spacing = " x ".join(f"{d:.3g}" for d in plan.target.spacing)
         seconds = outlook.seconds(speed.rate(asked.device))
@@ -258,7 +258,7 @@ class Panel(VTKObservationMixin):
 
     def _warnings(self, asked: Asked) -> list[str]:
         contrast = contrast_named(asked.source.GetName() or "")
-        return warnings(asked.card(), grid_of(asked.source), asked.plan(), contrast)
+        return warnings(asked.chosen(), grid_of(asked.source), asked.plan(), contrast)
 
 
 def duration(seconds: float) -> str:

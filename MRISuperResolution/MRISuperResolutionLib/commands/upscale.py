@@ -91,18 +91,18 @@ def _upscale(options: argparse.Namespace, progress: Progress) -> None:
     from ..cancelling import too_late
     from ..errors import RequestError
     from ..files import check_output, read_volume, write_volume
+    from ..models import find_model
     from ..request import plan
     from ..upscaling import upscale
-    from ..weights import SPLINE, find_card
 
     if options.register and not options.reference:
         raise RequestError("--register aligns references, but none is given: add --reference")
     refuse_to_replace([options.input, *options.reference], options.output)
     how = computing(options)
-    card = None if options.model == SPLINE else find_card(options.model)
+    model = find_model(options.model)
     progress.report(0.0, "reading")
     volume = read_volume(options.input)
-    target = plan(volume.grid, card, options.scale, options.spacing, options.plane, len(options.reference)).target
+    target = plan(volume.grid, model, options.scale, options.spacing, options.plane, len(options.reference)).target
     check_output(options.output, target, volume.array.dtype, options.overwrite)
     result = upscale(
         volume,

@@ -1,0 +1,51 @@
+"""What a way to a higher resolution that needs no trained weights has to offer."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from ..acquisition import Acquisition
+from ..grid import LARGEST_FACTOR, Triple
+
+
+class Method(ABC):
+    """A method by its ``name``; ``summary`` tells users in one line what it does.
+
+    references   how many other contrasts of the head it can use; it never needs them
+    bytes_voxel  memory that it takes for each voxel of the result, the result itself not counted
+    """
+
+    name: str
+    summary: str
+    references: int = 0
+    bytes_voxel: int = 0
+
+    # what a card says of a network, so that both are asked for in the same way
+    dimensions = 3
+    references_optional = True
+    factors = {"lowest": 1.0, "highest": LARGEST_FACTOR}  # noqa: RUF012
+
+    @abstractmethod
+    def upscale(
+        self,
+        low: np.ndarray,
+        size: Sequence[int],
+        *,
+        acquisition: Acquisition,
+        references: Sequence[np.ndarray] = (),
+        report: Callable[[float], None] = lambda share: None,
+    ) -> np.ndarray:
+        """float32 [i, j, k] of ``low``'s grid -> float32 on the grid of ``size`` cells over the same box.
+
+        Intensities are normalised (about 0 to 1). ``acquisition`` is how ``low`` came from what is sought;
+        ``references`` lie on the target grid, normalised too. ``report`` is told the share that is done and
+        may raise to cancel. ``low`` is left as it was.
+        """
+
+
+def assumed_acquisition(factors: Triple) -> Acquisition:
+    """The acquisition that is undone where the user says nothing of the scan: the papers' blur of sigma 1."""
+    return Acquisition(factors)

@@ -1,0 +1,53 @@
+"""Making a volume explain a scan: the smallest change after which the scan of the volume is the one given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..operators import apply_along_axes
+
+
+class Consistency:
+    """x <- x + A^T (A A^T + damping)^-1 (y - A x), in rounds, A being one matrix (n_LR, n_HR) along each axis.
+
+    Without damping one round is the projection onto all x that explain y; with damping, detail that the scan
+    holds at less than sqrt(damping) of its strength comes back slowly, and so does noise. A is separable, and
+    so are its singular vectors; its singular values are the products of the axes'.
+    """
+
+    def __init__(self, matrices: Sequence[np.ndarray | None]) -> None:
+        self.matrices = list(matrices)
+        self.to_gains: list[np.ndarray | None] = [None, None, None]
+        self.from_gains: list[np.ndarray | None] = [None, None, None]
+        self.gain = np.ones((1, 1, 1))
+        for axis, matrix in enumerate(self.matrices):
+            if matrix is not None:
+                left, values, right = np.linalg.svd(matrix, full_matrices=False)
+                self.to_gains[axis], self.from_gains[axis] = left.T, right.T
+                self.gain = self.gain * np.expand_dims(values, [a for a in range(3) if a != axis])
+
+    def missing(self, high: np.ndarray, low: np.ndarray) -> np.ndarray:
+        """What ``high`` [i, j, k] does not explain of ``low``, on the LR grid."""
+        return low - apply_along_axes(self.matrices, high)
+
+    def corrected(
+        self, high: np.ndarray, low: np.ndarray, *, damping: float, rounds: int, tolerance: float = 0.0
+    ) -> np.ndarray:
+        """``high`` after so many rounds, or as soon as nowhere more than ``tolerance`` is missing."""
+        weight = (self.gain / (self.gain**2 + damping)).astype(np.float32)
+        for _ in range(rounds):
+            missing = self.missing(high, low)
+            if np.abs(missing).max() <= tolerance:
+                break
+            high = high + apply_along_axes(self.from_gains, apply_along_axes(self.to_gains, missing) * weight)
+        return high
+
+
+def cell_mean_matrix(n_in: int, n_out: int) -> np.ndarray:
+    """(n_out, n_in): the mean over each of ``n_out`` cells, of cells that lie partly in it their part."""
+    faces, inner = np.arange(n_out + 1) * n_in / n_out, np.arange(n_in + 1)
+    ends = np.minimum(faces[1:, None], inner[1:])
+    starts = np.maximum(faces[:-1, None], inner[:-1])
+    return (ends - starts).clip(0) * n_out / n_in

@@ -1,0 +1,23 @@
+"""All that can be asked for by name: the shipped weights, and the methods that need none."""
+
+from __future__ import annotations
+
+from .errors import RequestError
+from .methods import METHODS
+from .methods.base import Method
+from .weights import Card, catalogue, find_card, weights_folder
+
+
+def find_model(name: str) -> Card | Method:
+    """The method or the shipped weights called ``name``, or the card of a ``.safetensors`` file by its path.
+
+    Raises RequestError, listing what there is, for anything else.
+    """
+    if name in METHODS:
+        return METHODS[name]
+    if not name.endswith(".safetensors"):
+        names = [card.name for card in catalogue()]
+        if name not in names:
+            known = ", ".join([*METHODS, *names])
+            raise RequestError(f"unknown model {name!r}: choose one of {known} (weights lie in {weights_folder()})")
+    return find_card(name)
