@@ -28,7 +28,14 @@ from MRISuperResolutionLib.training.job import Job
 from MRISuperResolutionLib.training.losses import gradient_loss, loss_of
 from MRISuperResolutionLib.training.optimisers import OPTIMISERS, make_optimiser
 from MRISuperResolutionLib.training.patches import PatchStream
-from MRISuperResolutionLib.training.protocol import PRESETS, Protocol, draw_factors, parse_factors, preset
+from MRISuperResolutionLib.training.protocol import (
+    ADVERSARIAL,
+    PRESETS,
+    Protocol,
+    draw_factors,
+    parse_factors,
+    preset,
+)
 from MRISuperResolutionLib.training.run import train
 from MRISuperResolutionLib.training.settings import setting
 from MRISuperResolutionLib.training.settings_file import (
@@ -87,6 +94,12 @@ def parameters(network):
         ("multimodal", {"references": 2}, 888_769 + 2 * 27 * 64),
         # 3 x 3 in place of 3 x 3 x 3: a third of the weights, the same 577 biases
         ("recnn2d", {}, (888_769 - 577) // 3 + 577),
+        # see test_paper_networks.py
+        ("srcnn3d", {}, 52_801),
+        ("scsr", {}, 407_233),
+        ("scsr-multi", {}, 298_434),
+        ("gan-cpce", {}, 62_337),
+        ("gan-circle", {}, 160_057),
     ],
 )
 def test_the_presets_networks_have_the_papers_size(name, sizes, count):
@@ -102,6 +115,11 @@ def test_the_presets_networks_have_the_papers_size(name, sizes, count):
         ("dggrn", {"patch": 12, "batch": 64, "learning_rate": 1e-4, "decay": 0.9, "radius": 1, "sigma": 1}),
         ("dggrn", {"initialisation": "xavier", "loss": "mse", "flips_and_rotations": True, "decay_every": 20 / 65}),
         ("multimodal", {"architecture": {"name": "ReCNN", "layers": 10, "references": 1}}),
+        ("srcnn3d", {"patch": 33, "batch": 256, "initialisation": "normal-0.001", "bias_rate": 0.1, "loss": "mse"}),
+        ("scsr", {"patch": 12, "batch": 64, "learning_rate": 1e-4, "radius": 1, "loss": "mse"}),
+        ("scsr-multi", {"architecture": {"name": "MCSR", "references": 1}, "loss": "mse", "radius": 1}),
+        ("gan-cpce", {"patch": 64, "kspace": 0.5, "learning_rate": 1e-4, "decay": 0.02, "schedule": "linear"}),
+        ("gan-circle", {"patch": 64, "kspace": 0.5, "loss": "circle", "penalty_weight": 10}),
     ],
 )
 def test_the_presets_numbers_are_the_papers(name, numbers):
@@ -139,7 +157,9 @@ def test_in_2d_the_factor_across_the_slices_stays_there():
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_makes_its_batches(truths, name):
-    protocol = preset(name, batch=3)
+    # the adversarial ones' patches are larger than these heads
+    critic = {"patch": 32, "vgg": "vgg19.safetensors"} if preset(name).loss in ADVERSARIAL else {}
+    protocol = preset(name, batch=3, **critic)
     network = build(protocol.architecture)
     check_fit(protocol, network)
     source, target = PatchStream(training(truths), network, protocol).batch(7)
@@ -206,6 +226,7 @@ def test_optimisers_step_as_the_papers_equations_say():
         "nesterov": rate * (1 + momentum) + rate * (1 + momentum * (1 + momentum)),
         "rmsprop": rate / np.sqrt(0.01) + rate / np.sqrt(0.99 * 0.01 + 0.01),
         "adam": 2 * rate,
+        "adam-0.5": 2 * rate,
     }
     assert expected.keys() == OPTIMISERS.keys()
     for name, way in expected.items():

@@ -18,7 +18,9 @@ SIZES: dict[str, Collection[int]] = {
     "dimensions": (2, 3),
     "gradient_input": (False, True),
     "factor": range(1, 17),
-    **dict.fromkeys(("filters", "blocks", "gradient_layers"), range(1, 1025)),
+    **dict.fromkeys(
+        ("filters", "hidden_filters", "last_filters", "blocks", "gradient_layers", "refining_layers"), range(1, 1025)
+    ),
 }
 """What each parameter of a network may be."""
 
@@ -28,10 +30,15 @@ def build(architecture: dict[str, Any]) -> Network:
 
     Raises RequestError for a name or a parameter that is not known here, and for sizes that make no network.
     """
+    from .deconvolution import DeCNN
     from .dggrn import DGGRN, ResNet
+    from .gan_circle import CIRCLE
+    from .gan_cpce import CPCE
     from .recnn import ReCNN
+    from .scsr import MCSR, SCSR
+    from .srcnn3d import SRCNN3D
 
-    kinds = {kind.__name__: kind for kind in (ReCNN, DGGRN, ResNet)}
+    kinds = {kind.__name__: kind for kind in (ReCNN, DGGRN, ResNet, SRCNN3D, SCSR, MCSR, DeCNN, CPCE, CIRCLE)}
     parameters = dict(architecture)
     name = parameters.pop("name", None)
     if not isinstance(name, str) or name not in kinds:

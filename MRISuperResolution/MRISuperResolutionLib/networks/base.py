@@ -76,6 +76,14 @@ def convolution(dimensions: int, inputs: int, outputs: int, kernel: int = 3) -> 
     return kind(inputs, outputs, kernel, padding=kernel // 2)
 
 
+def in_full_precision(layer: nn.Module, x: Tensor) -> Tensor:
+    """``layer(x)`` in the precision of the layer's weights, for one that gives the intensities themselves: eight
+    bits of bfloat16 would show."""
+    with torch.autocast(x.device.type, enabled=False):
+        result: Tensor = layer(x.to(next(layer.parameters()).dtype))
+    return result
+
+
 def channels_last(thing: Any) -> Any:
     """A network's parameters, or a batch of volumes, with the channels innermost in memory: 3D convolutions
     are faster so. Batches of slices are left alone."""
@@ -83,9 +91,10 @@ def channels_last(thing: Any) -> Any:
     return thing.to(memory_format=torch.channels_last_3d) if dimensions == 3 else thing
 
 
-def convolutions(network: nn.Module) -> list[nn.Conv2d | nn.Conv3d]:
+def convolutions(network: nn.Module) -> list[nn.Conv2d | nn.Conv3d | nn.ConvTranspose2d]:
     """The layers with weights, from the first on."""
-    return [module for module in network.modules() if isinstance(module, nn.Conv2d | nn.Conv3d)]
+    kinds = nn.Conv2d | nn.Conv3d | nn.ConvTranspose2d
+    return [module for module in network.modules() if isinstance(module, kinds)]
 
 
 SCHEMES: dict[str, Callable[[Tensor], Any]] = {
@@ -102,6 +111,8 @@ layer alone); normal ones of a fixed standard deviation, as SRCNN's."""
 def initialise(network: nn.Module, scheme: str) -> None:
     """Random weights of one of ``SCHEMES``, zero biases."""
     for layer in convolutions(network):
-        SCHEMES[scheme](layer.weight)
+        # a deconvolution's weights are (inputs, outputs, *kernel), and the schemes count the inputs
+        weight = layer.weight.transpose(0, 1) if isinstance(layer, nn.ConvTranspose2d) else layer.weight
+        SCHEMES[scheme](weight)
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)

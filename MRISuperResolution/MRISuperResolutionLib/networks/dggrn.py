@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .base import Network, convolution, initialise
+from .base import Network, convolution, in_full_precision, initialise
 from .sobel import gradient_magnitude
 
 
@@ -91,11 +91,7 @@ class ResNet(Network):
         x = self.head(self.seen(y))
         for block in self.blocks:
             x = block(x, guidance)
-        fine = functional.pixel_shuffle(self.expand(x), self.factor)
-        # the intensities themselves come out of this layer: eight bits of bfloat16 would show
-        with torch.autocast(fine.device.type, enabled=False):
-            result: Tensor = self.tail(fine.to(self.tail.weight.dtype))
-        return result
+        return in_full_precision(self.tail, functional.pixel_shuffle(self.expand(x), self.factor))
 
     def forward(self, y: Tensor) -> Tensor:
         return self.reconstruct(y, None)

@@ -61,8 +61,10 @@ def draw_curves(folder: Path, path: Path) -> None:
     loss, rate, gain = figure.subplots(3, sharex=True, height_ratios=(2, 1, 2))
     if "loss" in curves:
         steps, losses = curves["loss"]
-        loss.semilogy(steps, losses, color="0.8", linewidth=1, label="loss")
-        loss.semilogy(steps, running_mean(losses), label="its running mean")
+        loss.plot(steps, losses, color="0.8", linewidth=1, label="loss")
+        loss.plot(steps, running_mean(losses), label="its running mean")
+        # an adversarial loss may be below zero
+        loss.set_yscale("log" if (losses > 0).all() else "linear")
     for name in (name for name in curves if name.startswith("lr-")):
         rate.plot(*curves[name], label=name.split("/")[-1])
     gain.axhline(0, color="0.6")

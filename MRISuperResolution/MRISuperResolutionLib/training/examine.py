@@ -13,7 +13,7 @@ from ..networks.base import Network, channels_last
 from ..operators import resample
 from .checkpoints import GAIN
 from .protocol import Protocol
-from .simulation import divisible, observed
+from .simulation import divisible, kept_kspace, observed
 from .truth import Truth
 
 CROP = 80
@@ -41,11 +41,13 @@ class Examiner:
         if own > 1:
             factors = [(own, own, 1 if flat else own)]
         serving = [t for t in truths if flat or set(t.planes) == set(PLANES)]
-        self.pieces = {
-            shape: [
-                _piece(t, Acquisition(shape, sigma=protocol.sigma, radius=protocol.radius), network) for t in serving
-            ]
+        kspace = kept_kspace(protocol, network.dimensions)
+        acquisitions = {
+            shape: Acquisition(shape, sigma=protocol.sigma, radius=protocol.radius, kspace=kspace)
             for shape in factors
+        }
+        self.pieces = {
+            shape: [_piece(t, acquisition, network) for t in serving] for shape, acquisition in acquisitions.items()
         }
 
     def __call__(self, network: Network) -> dict[str, float]:

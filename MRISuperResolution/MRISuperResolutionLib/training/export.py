@@ -15,6 +15,7 @@ from ..networks.base import Network
 from ..weights import Card, save_network
 from .entry import NOT_STATED
 from .protocol import Protocol
+from .simulation import kept_kspace
 from .trial import trials
 from .truth import Truth
 
@@ -71,8 +72,8 @@ def _card(
     edges = [d for t in used for d in (sorted(t.volume.grid.spacing)[:2] if flat else t.volume.grid.spacing)]
     # what a 2D network leaves alone across its slices is no factor of its own
     bounds = [b for choice in protocol.factors for b in choice[: network.dimensions]]
-    settings = json.loads(json.dumps(asdict(protocol)))
-    del settings["architecture"]
+    # the architecture stands on the card itself; where somebody keeps a file is nobody else's concern
+    settings = json.loads(json.dumps({k: v for k, v in asdict(protocol).items() if k not in ("architecture", "vgg")}))
     return Card(
         name=name,
         summary=summary,
@@ -85,7 +86,13 @@ def _card(
         references=network.references,
         planes=sorted({p for t in used for p in t.planes}) if flat else [],
         spacing_mm=[round(min(edges), 2), round(max(edges), 2)],
-        acquisition={"blur": "fixed", "sigma": protocol.sigma, "radius": protocol.radius, "noise": "none"},
+        acquisition={
+            "blur": "fixed",
+            "sigma": protocol.sigma,
+            "radius": protocol.radius,
+            "kspace": list(kept_kspace(protocol, network.dimensions)),
+            "noise": "none",
+        },
         training={
             "data": [
                 {

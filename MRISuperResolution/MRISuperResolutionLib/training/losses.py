@@ -14,7 +14,7 @@ from torch.nn import functional
 from ..networks.sobel import gradient_magnitude
 from .protocol import Protocol
 
-LEAST_ERROR = 1e-5
+LEAST_ERROR = 3e-5
 """Mean squared error, in normalised units, below which a patch no longer counts for more in the relative loss."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import RequestError
@@ -11,6 +12,9 @@ from .settings import read_fields, setting
 
 if TYPE_CHECKING:
     import numpy as np
+
+ADVERSARIAL = ("cpce", "circle")
+"""The losses for which a critic learns beside the network (see training/adversarial.py)."""
 
 FactorRange = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
 
@@ -58,6 +62,13 @@ class Protocol:
     )
     sigma: float = setting(1.0, explanation="of the blur in the acquisition model, in HR voxels", above=0)
     radius: int | None = setting(None, explanation="HR voxels that the blur kernel reaches; none: 4 sigma", least=0)
+    kspace: float = setting(
+        1.0,
+        explanation="share of k-space that is kept along each axis that the network works on, the matrix size stays; "
+        "0.5 in 2D: the central quarter of the spectrum, with the factors 1,1,1",
+        above=0,
+        most=1,
+    )
     sigma_spread: float = setting(
         0.0, explanation="how far the blur's sigma of half of the blocks may differ: scanners do", least=0
     )
@@ -100,22 +111,49 @@ class Protocol:
     initialisation: Literal["he", "xavier", "normal-0.01", "normal-0.001"] = setting(
         "he", explanation="random weights to begin with (Pham et al., section 3.4); biases are zero"
     )
-    loss: Literal["mse", "l1", "gradient", "relative"] = setting(
+    loss: Literal["mse", "l1", "gradient", "relative", "cpce", "circle"] = setting(
         "mse",
         explanation="gradient: mean squared error plus that of Sobel's gradient (Du & He, Eq. 4); relative: over "
-        "that of the spline, so that all volumes and factors count alike (networks on the target grid)",
+        "that of the spline, so that all volumes and factors count alike (networks on the target grid); cpce, "
+        "circle: adversarial, 2D (see training/cpce.py, training/circle.py)",
     )
     gradient_weight: float = setting(1.0, explanation="of the second part of the gradient loss", least=0)
-    optimiser: Literal["adam", "sgd", "nesterov", "rmsprop"] = setting(
+    critic_steps: int = setting(4, explanation="of the critic for each of the network (adversarial losses)", least=1)
+    critic_filters: int = setting(
+        64, explanation="of the critic's first layer; the others have more in proportion", least=1
+    )
+    penalty_weight: float = setting(10.0, explanation="of the gradient penalty in the critic's loss", least=0)
+    vgg: Path | None = setting(
+        None, explanation="safetensors file of VGG-19 for the perceptual loss of cpce (see training/perceptual.py)"
+    )
+    perceptual_weight: float = setting(0.1, explanation="of the perceptual loss in cpce", least=0)
+    cycle_weight: float = setting(1.0, explanation="of the cycle consistency in circle", least=0)
+    identity_weight: float = setting(0.5, explanation="of the identity loss in circle", least=0)
+    sparsity_weight: float = setting(1e-3, explanation="of the joint sparsifying transform loss in circle", least=0)
+    sparsity_balance: float = setting(
+        0.5,
+        explanation="share of the result's total variation, over that of its error, in that loss",
+        least=0,
+        most=1,
+    )
+    optimiser: Literal["adam", "adam-0.5", "sgd", "nesterov", "rmsprop"] = setting(
         "adam", explanation="another than the protocol's brings its own learning rate and clipping, unless given"
     )
-    steps: int = setting(10_000, explanation="optimiser steps in all", least=1)
+    steps: int = setting(
+        10_000,
+        explanation="optimiser steps in all, one for each batch; of the critic for adversarial losses",
+        least=1,
+    )
     learning_rate: float = setting(1e-3, explanation="of the weights at the start", above=0)
     bias_rate: float = setting(1.0, explanation="the biases' learning rate, as a share of the weights'", least=0)
-    schedule: Literal["step", "cosine"] = setting(
-        "step", explanation="of the learning rate; step: times DECAY every DECAY_EVERY; cosine: down to 0"
+    schedule: Literal["step", "cosine", "linear"] = setting(
+        "step",
+        explanation="of the learning rate; step: times DECAY every DECAY_EVERY; cosine: down to 0; linear: constant "
+        "for the first half of the run, then in a straight line to DECAY",
     )
-    decay: float = setting(0.1, explanation="of the learning rate at each step of the schedule", above=0, most=1)
+    decay: float = setting(
+        0.1, explanation="of the learning rate at each step of the schedule; linear: in all", above=0, most=1
+    )
     decay_every: float = setting(1.0, explanation="of the schedule's steps, as a share of the run", above=0)
     gradient_clip: float | None = setting(
         None, explanation="largest norm of the gradient (Pham et al., Eq. 9)", above=0
@@ -196,6 +234,17 @@ RECNN = Protocol(
     bias_rate=0.1,
 )
 
+RECNN2D = replace(
+    # Du & He, section 4.3: the baseline of Pham et al. as a 2D network, on their own training slices
+    RECNN,
+    architecture={"name": "ReCNN", "layers": 10, "dimensions": 2},
+    factors=("2,2,1",),  # type: ignore[arg-type]
+    radius=1,
+    flips_and_rotations=True,
+    elastic_share=0.5,
+    patches_per_block=16,
+)
+
 DGGRN = Protocol(
     # Du & He, section 4.2: 3 x 3 blur, Adam 1e-4, times 0.9 every 20 of 65 epochs, LR patches of 12 x 12.
     # They do not say how many patches make an epoch (here 64,000, which is 1,000 steps), nor how many slices
@@ -213,6 +262,23 @@ DGGRN = Protocol(
     decay_every=20 / 65,
 )
 
+GAN_CPCE = Protocol(
+    # Lyu et al., section II: T2w slices, the central quarter of the spectrum, patches of 64 x 64, 1e-4 for 50 of 100
+    # epochs, then linearly to 2e-6. They do not give the batch (here 64, so that their 8,000 slices of 256 x 256
+    # make epochs of 2,000 steps) nor the optimiser (here the usual one), nor the weights of the parts of their losses
+    architecture={"name": "CPCE"},
+    factors=("1,1,1",),  # type: ignore[arg-type]
+    kspace=0.5,
+    patch=64,
+    patches_per_block=16,
+    loss="cpce",
+    optimiser="adam-0.5",
+    steps=200_000,
+    learning_rate=1e-4,
+    schedule="linear",
+    decay=0.02,
+)
+
 FINETUNE = "finetune"
 """The name of the protocol that goes on from weights (see ``finetuning``): their card says what it is."""
 
@@ -227,19 +293,32 @@ PRESETS: dict[str, Protocol] = {
     ),
     # Pham et al., section 5: the baseline with the reference as a further channel
     "multimodal": replace(RECNN, architecture={"name": "ReCNN", "layers": 10, "references": 1}),
-    # Du & He, section 4.3: the baseline of Pham et al. as a 2D network, on their own training slices
-    "recnn2d": replace(
-        RECNN,
-        architecture={"name": "ReCNN", "layers": 10, "dimensions": 2},
-        factors=("2,2,1",),  # type: ignore[arg-type]
-        radius=1,
-        flips_and_rotations=True,
-        elastic_share=0.5,
-        patches_per_block=16,
-    ),
+    "recnn2d": RECNN2D,
     "dggrn": DGGRN,
     # Du & He, section 5.1: all but the guidance is the same
     "resnet": replace(DGGRN, architecture={"name": "ResNet", "factor": 2}),
+    # Pham et al. 2017 (ISBI), by the defaults of their program: patches and batch, N(0, 0.001), Adam 1e-4 (its
+    # example; the loss of SGD, its other choice, is summed), the iterations of the weights that came with it
+    "srcnn3d": replace(
+        RECNN,
+        architecture={"name": "SRCNN3D"},
+        patch=33,
+        batch=256,
+        initialisation="normal-0.001",
+        learning_rate=1e-4,
+        decay=1.0,
+        steps=470_000,
+    ),
+    # Zeng et al. 2018 as Du & He compare with it (section 5.1), on their slices; its own training is not public
+    "scsr": replace(DGGRN, architecture={"name": "SCSR", "factor": 2}, initialisation="he"),
+    # Oktay et al. 2016, on the same slices; their smooth L1 loss is not among ours
+    "deconvolution": replace(DGGRN, architecture={"name": "DeCNN", "factor": 2}, initialisation="he", loss="l1"),
+    # the multi-contrast form of SCSR, on the target grid
+    "scsr-multi": replace(
+        RECNN2D, architecture={"name": "MCSR", "references": 1}, learning_rate=1e-4, bias_rate=1.0, decay=1.0
+    ),
+    "gan-cpce": GAN_CPCE,
+    "gan-circle": replace(GAN_CPCE, architecture={"name": "CIRCLE"}, loss="circle"),
 }
 
 OPTIMISER_SETTINGS: dict[str, dict[str, Any]] = {

@@ -27,10 +27,11 @@ from .checkpoints import BEST, LAST, Checkpoints, WholeFiles, read_checkpoint, s
 from .curves import LOG
 from .examine import Examiner
 from .fit import check_fit
-from .lesson import OPTIMISER, Lesson
+from .lesson import OPTIMISER, Examined
 from .patches import PatchStream
 from .processes import Share, computing, is_loss_of_process
 from .protocol import Protocol
+from .teaching import make_lesson
 from .telling import Telling
 from .truth import Truth
 from .warm_start import warm_start
@@ -79,10 +80,10 @@ def train(
     beginning = find_card(start) if start else None
     if beginning:
         warm_start(network, load_network(beginning))
-    _check_same_run(folder, network, protocol, beginning)
     stream = PatchStream([t for t in truths if t.split == "train"], network, protocol)
     stream.position = steps_done(folder)
-    lesson = Lesson(network, protocol, Examiner(validating, network, protocol, factors))
+    lesson = make_lesson(network, protocol, Examiner(validating, network, protocol, factors))
+    _check_same_run(folder, lesson, beginning)
     trainer = _trainer(protocol, folder, stream.position, progress)
     if trainer.is_global_zero:
         if command:
@@ -139,10 +140,12 @@ def _trainer(protocol: Protocol, folder: Path, done: int, progress: bool) -> lig
     )
 
 
-def _fit(trainer: lightning.Trainer, lesson: Lesson, stream: PatchStream, checkpoint: Path) -> None:
+def _fit(trainer: lightning.Trainer, lesson: Examined, stream: PatchStream, checkpoint: Path) -> None:
     with warnings.catch_warnings():
         # the stream makes its batches between two steps in well under a hundredth of a step's time
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        # the generator's schedule begins with the critic's first step
+        warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*before.*optimizer.step")
         # of Lightning's own calls to torch
         warnings.filterwarnings("ignore", message=".*treespec.*")
         try:
@@ -185,15 +188,19 @@ def _check_fit(protocol: Protocol, network: Network, validating: Sequence[Truth]
         )
 
 
-def _check_same_run(folder: Path, network: Network, protocol: Protocol, beginning: Card | None) -> None:
-    """Raise RequestError where the run in ``folder`` cannot be taken up with this network, optimiser or beginning."""
+def _check_same_run(folder: Path, lesson: Examined, beginning: Card | None) -> None:
+    """Raise RequestError where the run in ``folder`` cannot be taken up with this lesson or beginning."""
     if not (folder / LAST).is_file():
         return
     checkpoint = read_checkpoint(folder / LAST)
-    shapes = {name: weights.shape for name, weights in network.state_dict().items()}
-    if shapes != {name: weights.shape for name, weights in weights_in(checkpoint).items()}:
+    if _shapes(lesson.network.state_dict()) != _shapes(weights_in(checkpoint)):
         raise RequestError(f"the run in {folder} is of another network: choose another folder or its architecture")
-    if checkpoint[OPTIMISER] != protocol.optimiser:
+    if _shapes(lesson.state_dict()) != _shapes(checkpoint["state_dict"]):
+        raise RequestError(
+            f"the run in {folder} has another critic, or only one of the two has any: choose another folder, or its "
+            "loss, patch and critic_filters"
+        )
+    if checkpoint[OPTIMISER] != lesson.protocol.optimiser:
         raise RequestError(
             f"the run in {folder} has the optimiser {checkpoint[OPTIMISER]}: choose that or another folder"
         )
@@ -203,6 +210,10 @@ def _check_same_run(folder: Path, network: Network, protocol: Protocol, beginnin
             f"the run in {folder} began from {noted['name'] if noted else 'random weights'}, not from "
             f"{beginning.name}: leave out the start or choose another folder"
         )
+
+
+def _shapes(tensors: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
 def noted_commands(folder: Path) -> list[dict[str, Any]]:

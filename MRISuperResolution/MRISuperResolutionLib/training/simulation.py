@@ -41,7 +41,8 @@ def simulated(
     images = _slices(truth, arrays, rng) if network.dimensions == 2 else _blocks(arrays, protocol.patch, rng)
     images = divisible(_augmented(images, protocol, rng), network.factor)
     factors = _draw_factors(network, protocol, rng)
-    return observed(images, _draw_acquisition(factors, protocol, rng), network.factor, rng), images[:1]
+    acquisition = _draw_acquisition(factors, kept_kspace(protocol, network.dimensions), protocol, rng)
+    return observed(images, acquisition, network.factor, rng), images[:1]
 
 
 def observed(
@@ -122,7 +123,13 @@ def _draw_factors(network: Network, protocol: Protocol, rng: np.random.Generator
     return draw_factors(protocol.factors, rng, network.dimensions)
 
 
-def _draw_acquisition(factors: Triple, protocol: Protocol, rng: np.random.Generator) -> Acquisition:
+def kept_kspace(protocol: Protocol, dimensions: int, across: int = 2) -> Triple:
+    """Share of the Fourier line that is kept along three axes; all of it ``across`` the slices of 2D networks."""
+    i, j, k = (1.0 if dimensions == 2 and axis == across else protocol.kspace for axis in range(3))
+    return i, j, k
+
+
+def _draw_acquisition(factors: Triple, kspace: Triple, protocol: Protocol, rng: np.random.Generator) -> Acquisition:
     """The protocol's acquisition model, its blur and noise drawn anew for half of the pieces each."""
     sigma, level = protocol.sigma, 0.0
     if protocol.sigma_spread and rng.random() < 0.5:
@@ -130,5 +137,10 @@ def _draw_acquisition(factors: Triple, protocol: Protocol, rng: np.random.Genera
     if protocol.noise and rng.random() < 0.5:
         level = rng.uniform(0, protocol.noise)
     return Acquisition(
-        factors, sigma=sigma, radius=protocol.radius, noise="rician" if level else "none", noise_level=level
+        factors,
+        sigma=sigma,
+        radius=protocol.radius,
+        kspace=kspace,
+        noise="rician" if level else "none",
+        noise_level=level,
     )

@@ -17,6 +17,7 @@ from ..upscaling import upscale
 from ..volume import Volume
 from ..weights import SPLINE, Card
 from .protocol import Protocol
+from .simulation import kept_kspace
 from .truth import Truth
 
 
@@ -106,7 +107,9 @@ def _across(axis: int, first: float, second: float) -> Triple:
 def _trial(
     card: Card, truth: Truth, protocol: Protocol, plane: str | None, factors: Triple, references: int
 ) -> Trial:
-    acquisition = Acquisition(factors, sigma=protocol.sigma, radius=protocol.radius)
+    across = 2 if plane is None else truth.volume.grid.slice_axis(plane)
+    kspace = kept_kspace(protocol, card.dimensions, across)
+    acquisition = Acquisition(factors, sigma=protocol.sigma, radius=protocol.radius, kspace=kspace)
     high = divisible(truth.volume, factors)
     low = Volume(acquisition.apply(high.array), acquisition.grid(high.grid))
     names = sorted(truth.companions)[:references]

@@ -54,6 +54,11 @@ def _widened(network: Network, source: Network) -> Tensor:
     if further:
         raise RequestError(f"the weights to start from take more ({', '.join(further)}): choose others")
     weights = convolutions(source)[0].weight.detach()
+    if weights.shape[1] != len(source.channels):
+        # the first layer does not see them all, and the others cannot be widened
+        if source.channels != network.channels:
+            raise RequestError("the weights to start from take fewer references: choose others")
+        return weights
     wide = weights.new_zeros(len(weights), len(network.channels), *weights.shape[2:])
     wide[:, [network.channels.index(channel) for channel in source.channels]] = weights
     return wide
