@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -58,3 +59,19 @@ def _windows_available() -> int:
 def memory_limit(gib: float | None) -> int:
     """Bytes that the process may take: ``gib``, or by default what it has and half of what is left."""
     return int(gib * GIB) if gib is not None else process_memory() + available_memory() // 2
+
+
+def forget_peak() -> None:
+    """Let ``peak_memory`` count from now on, where the system can (Linux)."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_memory() -> int | None:
+    """Most resident memory of this process, since ``forget_peak`` (Linux); None where the system does not tell."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from .errors import RequestError
-from .grid import Grid
+from .grid import Grid, Triple
 
 SMALLEST_SIZE = 3
 """Fewer voxels than this along an axis leave nothing to interpolate."""
@@ -74,3 +74,10 @@ def _check_finite(array: np.ndarray, name: str) -> None:
         f"{name} holds {nan} NaN and {infinite} infinite voxel(s), the first at index {first}: "
         "replace them by numbers"
     )
+
+
+def divisible(volume: Volume, factors: Triple) -> Volume:
+    """The volume without its last voxels along axes whose size is no multiple of the factor."""
+    size = [n if f != int(f) else n - n % int(f) for n, f in zip(volume.grid.size, factors, strict=True)]
+    array = np.ascontiguousarray(volume.array[tuple(slice(n) for n in size)])
+    return Volume(array, replace(volume.grid, size=tuple(size)), name=volume.name)  # type: ignore[arg-type]

@@ -3,12 +3,13 @@
 Nothing slow is imported before a command runs, so that ``mrisr --help`` answers at once.
 """
 
-from . import degrade, demo, evaluate, models, train, upscale
+from . import compare, degrade, demo, evaluate, models, train, upscale
 
 COMMANDS = {
     "upscale": upscale,
     "degrade": degrade,
     "evaluate": evaluate,
+    "compare": compare,
     "models": models,
     "train": train,
     "demo": demo,

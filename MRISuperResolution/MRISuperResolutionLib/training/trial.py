@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from ..grid import PLANES, Triple
 from ..metrics import evaluate
 from ..progress import Silent
 from ..upscaling import upscale
-from ..volume import Volume
+from ..volume import Volume, divisible
 from ..weights import SPLINE, Card
 from .protocol import Protocol
 from .simulation import kept_kspace
@@ -124,10 +124,3 @@ def _trial(
     return Trial(
         truth, plane, factors, references, high, low, upscale(low, SPLINE, spacing=high.grid.spacing), result
     )
-
-
-def divisible(volume: Volume, factors: Triple) -> Volume:
-    """The volume without its last voxels along axes whose size is no multiple of the factor."""
-    size = [n if f != int(f) else n - n % int(f) for n, f in zip(volume.grid.size, factors, strict=True)]
-    array = np.ascontiguousarray(volume.array[tuple(slice(n) for n in size)])
-    return Volume(array, replace(volume.grid, size=tuple(size)), name=volume.name)  # type: ignore[arg-type]

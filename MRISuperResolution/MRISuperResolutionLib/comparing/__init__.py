@@ -1,0 +1,1 @@
+"""Every method on the same volumes, degradations and grids: cases, scores, tables and pictures."""

@@ -1,0 +1,109 @@
+"""What the methods are compared on: a true volume and how it is degraded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+from scipy import ndimage
+
+from ..acquisition import Acquisition
+from ..errors import RequestError
+from ..grid import PLANES, Triple
+from ..training.truth import Truth
+from ..volume import Volume, divisible
+
+FOREGROUND = 0.05
+"""Share of the truth's range above which a voxel is tissue; what it encloses is tissue too."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A truth and the acquisition that it is degraded by; ``plane``: of the slices, where only they are degraded."""
+
+    truth: Truth
+    acquisition: Acquisition
+    plane: str | None = None
+
+    @property
+    def high(self) -> Volume:
+        """The truth in normalised units, without voxels that fill no LR voxel."""
+        return divisible(self.truth.volume, self.acquisition.factors)
+
+    def low(self, high: Volume) -> Volume:
+        """What the scanner would have seen; its noise is the same whenever it is asked for."""
+        rng = np.random.default_rng(0)
+        return Volume(self.acquisition.apply(high.array, rng), self.acquisition.grid(high.grid))
+
+    @property
+    def factors_text(self) -> str:
+        return "x".join(f"{f:g}" for f in self.acquisition.factors)
+
+    @property
+    def label(self) -> str:
+        """What is degraded and how, without the subject: cases of one label are averaged."""
+        kept = [f"k-space {share:g}" for share in self.acquisition.kspace if share < 1][:1]
+        plane = [self.plane] if self.plane else []
+        return " ".join([self.truth.contrast, self.shape_text, *plane, *kept])
+
+    @property
+    def shape_text(self) -> str:
+        """The factors; those of slices without that across them."""
+        if self.plane is None:
+            return self.factors_text
+        axis = self.truth.volume.grid.slice_axis(self.plane)
+        return "x".join(f"{f:g}" for a, f in enumerate(self.acquisition.factors) if a != axis)
+
+    def key(self) -> str:
+        """A digest of the voxels, the grid and the degradation."""
+        digest = hashlib.blake2b(digest_size=16)
+        digest.update(np.ascontiguousarray(self.truth.volume.array).data)
+        for array in (self.truth.companions[name] for name in sorted(self.truth.companions)):
+            digest.update(np.ascontiguousarray(array).data)
+        settings = {"grid": asdict(self.truth.volume.grid), "acquisition": asdict(self.acquisition)}
+        digest.update(json.dumps([settings, self.plane], sort_keys=True).encode())
+        return digest.hexdigest()
+
+
+def cases(
+    truths: Sequence[Truth], factors: Sequence[Sequence[float]], planes: Sequence[str], settings: Acquisition
+) -> list[Case]:
+    """Every truth under every degradation in which it is true.
+
+    factors   one number each (all axes; the axes of the slices where there are ``planes``) or three along i, j, k
+    planes    degrade slices of these planes; none: volumes
+    settings  all of the acquisition but its factors, with ``kspace`` for each axis that is degraded
+
+    Raises RequestError where no truth can be used so, and for three factors of slices.
+    """
+    if planes and any(len(shape) != 1 for shape in factors):
+        raise RequestError("slices have one factor, for both of their axes: give single numbers, or leave out planes")
+    found = [c for truth in truths for shape in factors for c in _cases(truth, shape, planes, settings)]
+    if not found:
+        raise RequestError("none of the volumes is true along the axes that are degraded: choose planes or others")
+    return found
+
+
+def _cases(truth: Truth, shape: Sequence[float], planes: Sequence[str], settings: Acquisition) -> Iterator[Case]:
+    if not planes:
+        if set(truth.planes) == set(PLANES):
+            i, j, k = shape if len(shape) == 3 else list(shape) * 3
+            yield Case(truth, replace(settings, factors=(i, j, k)))
+        return
+    for plane in (plane for plane in planes if plane in truth.planes):
+        axis = truth.volume.grid.slice_axis(plane)
+        kspace = _but_across(axis, settings.kspace)
+        yield Case(truth, replace(settings, factors=_but_across(axis, (shape[0],) * 3), kspace=kspace), plane)
+
+
+def _but_across(axis: int, values: Triple) -> Triple:
+    i, j, k = (1.0 if a == axis else float(x) for a, x in enumerate(values))
+    return i, j, k
+
+
+def tissue(high: Volume) -> np.ndarray:
+    """bool [i, j, k]: voxels of ``high`` (normalised) that are tissue, or enclosed by it."""
+    return np.asarray(ndimage.binary_fill_holes(high.array > FOREGROUND))

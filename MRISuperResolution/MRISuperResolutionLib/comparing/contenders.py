@@ -1,0 +1,70 @@
+"""The names that can be compared: methods, shipped weights, and families of weights that share the cases."""
+
+from __future__ import annotations
+
+import re
+
+from ..errors import RequestError
+from ..methods import METHODS
+from ..methods.base import Method
+from ..models import find_model
+from ..request import Plan, plan
+from ..volume import Volume
+from ..weights import Card, catalogue
+from .case import Case
+
+SUFFIX = re.compile(r"(-(t1w|t2w|flair|pdw))*(-x\d+)?$")
+"""What a family's name lacks: contrasts and a factor."""
+
+
+def listed() -> list[str]:
+    """All names: the methods, then the families of the shipped weights."""
+    return [*METHODS, *dict.fromkeys(family(card.name) for card in catalogue())]
+
+
+def family(name: str) -> str:
+    return SUFFIX.sub("", name)
+
+
+def check(names: list[str]) -> None:
+    """Raise RequestError for a name that stands for nothing."""
+    known = listed()
+    for name in names:
+        if name not in known:
+            try:
+                find_model(name)
+            except RequestError:
+                raise RequestError(f"unknown method {name!r}: choose from {', '.join(known)}, or weights") from None
+
+
+def contender(name: str, case: Case, low: Volume, references: int) -> tuple[Card | Method, int] | None:
+    """The model that ``name`` stands for in this case, and how many references it is given; None where there is none.
+
+    Of a family, the weights that were made for the case's contrast and factors; of several, the first.
+    """
+    if name in listed() and name not in METHODS:
+        models: list[Card | Method] = [card for card in catalogue() if family(card.name) == name]
+        models = [m for m in models if isinstance(m, Card) and case.truth.contrast in m.contrasts]
+    else:
+        models = [find_model(name)]
+    for model in models:
+        given = min(model.references, references)
+        if planned(model, case, low, given):
+            return model, given
+    return None
+
+
+def planned(model: Card | Method, case: Case, low: Volume, references: int) -> Plan | None:
+    """The plan for bringing ``low`` back to the grid of the truth; None where the model was not made for it."""
+    if model.dimensions == 2 and case.plane is None:
+        return None
+    try:
+        return plan(
+            low.grid,
+            model,
+            spacing=case.high.grid.spacing,
+            plane=case.plane if model.dimensions == 2 else None,
+            references=references,
+        )
+    except RequestError:
+        return None

@@ -1,0 +1,54 @@
+"""Scores on disk, one small file each, so that a comparison that was interrupted does no work twice."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import __version__
+from ..files.whole import write_whole
+from ..upscaling import Computing
+from ..weights import Card, catalogue
+from .case import Case
+from .contenders import family
+from .trying import Score
+
+
+class Store:
+    """The scores in ``folder`` that were made with the same computing, on the same voxels, by the same methods."""
+
+    def __init__(self, folder: Path, computing: Computing, everywhere: bool) -> None:
+        self.folder, self.settings = folder, [__version__, asdict(computing), everywhere]
+
+    def find(self, method: str, case: Case) -> Score | None:
+        """The score of ``method`` on ``case``; None where it is not there, or not whole."""
+        try:
+            with np.load(self._path(method, case), allow_pickle=False) as file:
+                return Score(**json.loads(str(file["facts"])), picture=file["picture"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def keep(self, score: Score, case: Case) -> None:
+        """Write the score; RequestError where the system refuses."""
+        content = io.BytesIO()
+        facts = np.array(json.dumps(score.facts()))
+        np.savez_compressed(content, facts=facts, picture=score.picture)
+        write_whole(self._path(score.method, case), content.getvalue())
+
+    def _path(self, method: str, case: Case) -> Path:
+        made: list[Any] = [*self.settings, method, _weights(method), case.key(), case.truth.subject]
+        return self.folder / f"{hashlib.blake2b(json.dumps(made).encode(), digest_size=16).hexdigest()}.npz"
+
+
+def _weights(method: str) -> list[str]:
+    """What tells the weights that ``method`` may stand for from others of that name."""
+    if method.endswith(".safetensors"):
+        return [hashlib.sha256(Path(method).read_bytes()).hexdigest()]
+    cards: list[Card] = [card for card in catalogue() if method in (card.name, family(card.name))]
+    return [card.sha256 for card in cards]

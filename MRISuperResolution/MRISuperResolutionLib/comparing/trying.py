@@ -1,0 +1,99 @@
+"""One method on one case: the scores, what it took, and a slice to look at."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..memory import GIB, forget_peak, peak_memory
+from ..methods.base import Method
+from ..metrics import evaluate
+from ..progress import Silent
+from ..upscaling import Computing, upscale
+from ..volume import Volume
+from .case import Case, tissue
+from .contenders import contender
+
+
+class Quiet(Silent):
+    """Says nothing: which device computes each of many volumes is no news."""
+
+    def say(self, message: str) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Score:
+    """What came out; ``model`` is None where the method was not made for the case.
+
+    ``picture``: the slice [x, y] of the result that figures show, float32 in normalised units.
+    """
+
+    case: str
+    subject: str
+    contrast: str
+    label: str
+    method: str
+    model: str | None = None
+    psnr_db: float | None = None
+    ssim: float | None = None
+    nrmse: float | None = None
+    seconds: float | None = None
+    peak_memory_gib: float | None = None
+    references: int = 0
+    picture: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32), compare=False)
+
+    def facts(self) -> dict[str, Any]:
+        """All but the picture."""
+        return {name: value for name, value in vars(self).items() if name != "picture"}
+
+
+def attempt(method: str, case: Case, computing: Computing, everywhere: bool = False) -> Score:
+    """Degrade, upscale, compare: among tissue, or ``everywhere``, over the range of the truth there.
+
+    The method is given the acquisition if it undoes one, and the companions that it can use as references.
+    """
+    high = case.high
+    low = case.low(high)
+    names = sorted(case.truth.companions)
+    common = (case.key(), case.truth.subject, case.truth.contrast, case.label, method)
+    found = contender(method, case, low, len(names))
+    if found is None:
+        return Score(*common)
+    model, count = found
+    references = [Volume(case.truth.companions[name], case.truth.volume.grid) for name in names[:count]]
+    forget_peak()
+    start = time.perf_counter()
+    result = upscale(
+        low,
+        str(model.name if isinstance(model, Method) else model.path),
+        spacing=high.grid.spacing,
+        plane=case.plane if model.dimensions == 2 else None,
+        references=references,
+        acquisition=case.acquisition if isinstance(model, Method) else None,
+        computing=computing if not isinstance(model, Method) else Computing(max_memory=computing.max_memory),
+        progress=Quiet(),
+    )
+    seconds, peak = time.perf_counter() - start, peak_memory()
+    mask = None if everywhere else Volume(tissue(high).astype(np.uint8), high.grid)
+    figures = evaluate(result, high, mask)
+    return Score(
+        *common,
+        model=model.name,
+        psnr_db=figures["psnr_db"],
+        ssim=figures["ssim"],
+        nrmse=figures["nrmse"],
+        seconds=seconds,
+        peak_memory_gib=peak / GIB if peak else None,
+        references=count,
+        picture=shown(case, result),
+    )
+
+
+def shown(case: Case, volume: Volume) -> np.ndarray:
+    """The middle slice, axial or of the case's plane, as float32."""
+    axis = volume.grid.slice_axis(case.plane or "axial")
+    return np.take(volume.array, volume.grid.size[axis] // 2, axis=axis).astype(np.float32)
