@@ -86,15 +86,20 @@ def _cases(options: argparse.Namespace) -> list[Case]:
 
 def _truths(options: argparse.Namespace) -> list[Truth]:
     """The volumes; of data that is split, those that validate."""
+    from ..errors import RequestError
     from ..training.gather import gather
 
-    truths = []
+    truths: list[Truth] = []
     for data in options.data:
         folder = options.data_folder
         given = gather(str(folder), Path(data)) if folder else gather(data)
         validating = [truth for truth in given if truth.split == "validate"]
-        truths += [t for t in validating or given if not options.contrasts or t.contrast in options.contrasts]
-    return truths
+        truths += validating or given
+    there = {truth.contrast for truth in truths}
+    if missing := set(options.contrasts) - there:
+        raise RequestError(f"no volume is {' or '.join(sorted(missing))}: choose from {', '.join(sorted(there))}")
+    # the others may still be references
+    return [truth for truth in truths if not options.contrasts or truth.contrast in options.contrasts]
 
 
 def _settings(options: argparse.Namespace) -> Acquisition:

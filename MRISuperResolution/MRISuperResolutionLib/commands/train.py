@@ -69,14 +69,14 @@ def run(options: argparse.Namespace) -> None:
     truths = gather(job.data, job.manifest, job.contrasts, job.validate, job.register, job.cache)
     factors = list(dict.fromkeys(highest(choice) for choice in job.validate_factors or protocol.factors))
     network = train(
-        protocol, truths, job.folder, factors, _command(job), job.start, not options.no_bar, settings=text
+        protocol, truths, job.folder, factors, _command(job, protocol), job.start, not options.no_bar, settings=text
     )
     if network is None:
         # another process exports
         return
     draw_curves(job.folder, job.folder / "curves.png")
     card = export(
-        network,
+        network.half() if job.storage == "float16" else network,
         job.name,
         job.summary,
         protocol,
@@ -116,9 +116,10 @@ def _size(text: str) -> tuple[str, int | bool | str]:
     return key, int(value) if value.isdecimal() else value
 
 
-def _command(job: Job) -> str:
+def _command(job: Job, protocol: Protocol) -> str:
     """The command line, for the card: where somebody keeps their data is left out."""
     import shlex
     import sys
 
-    return shlex.join(["mrisr", *("DATA" if word == job.data else word for word in sys.argv[1:])])
+    private = {job.data: "DATA", str(job.cache): "CACHE", str(protocol.vgg): "VGG"}
+    return shlex.join(["mrisr", *(private.get(word, word) for word in sys.argv[1:])])

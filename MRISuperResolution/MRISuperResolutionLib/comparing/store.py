@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import zipfile
+import zlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -31,7 +33,7 @@ class Store:
         try:
             with np.load(self._path(method, case), allow_pickle=False) as file:
                 return Score(**json.loads(str(file["facts"])), picture=file["picture"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error):
             return None
 
     def keep(self, score: Score, case: Case) -> None:

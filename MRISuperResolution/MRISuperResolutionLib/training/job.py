@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..errors import RequestError
 from .protocol import FINETUNE, PRESETS, FactorRange, factors_text, read_factors
@@ -44,6 +44,9 @@ class Job:
         None,
         explanation="begin with shipped weights or a .safetensors file; a deeper network or one with more inputs "
         "is fine",
+    )
+    storage: Literal["float32", "float16"] = setting(
+        "float32", explanation="of the weights in their file; float16 takes half the room and rounds them"
     )
     validate_factors: tuple[FactorRange, ...] = setting(
         (),

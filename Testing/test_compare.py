@@ -1,0 +1,188 @@
+"""``mrisr compare``: what is compared with what, the tables, and that no work is done twice."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from MRISuperResolutionLib.acquisition import Acquisition
+from MRISuperResolutionLib.comparing import run as comparing
+from MRISuperResolutionLib.comparing.case import Case, cases, tissue
+from MRISuperResolutionLib.comparing.contenders import contender, family, listed
+from MRISuperResolutionLib.errors import RequestError
+from MRISuperResolutionLib.files import write_volume
+from MRISuperResolutionLib.grid import PLANES, Grid
+from MRISuperResolutionLib.methods import METHODS
+from MRISuperResolutionLib.phantom import brain_phantom
+from MRISuperResolutionLib.training.truth import Truth
+from MRISuperResolutionLib.volume import Volume
+
+SIZE = (24, 28, 20)
+
+
+@pytest.fixture
+def heads(tmp_path):
+    """A folder with two heads, in T1w."""
+    folder = tmp_path / "heads"
+    folder.mkdir()
+    for number, size in enumerate((SIZE, (26, 24, 22))):
+        write_volume(Volume(brain_phantom(size, "T1w"), Grid(size)), folder / f"sub-{number}_T1w.nii.gz")
+    return folder
+
+
+def truth(planes=PLANES, contrast="T1w", array=None, **facts):
+    array = brain_phantom(SIZE, contrast) if array is None else array
+    return Truth("head", contrast, "validate", planes, "CC0", "phantom", Volume(array, Grid(array.shape)), **facts)
+
+
+def scores(folder):
+    with (folder / "scores.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_list_names_every_method_once(mrisr_here):
+    names = mrisr_here("compare", "--list").out.split()
+    assert names[: len(METHODS)] == list(METHODS)
+    assert len(set(names)) == len(names)
+    assert "plain" in names
+
+
+def test_tables_hold_every_method_on_every_volume(mrisr_here, heads, tmp_path):
+    out = tmp_path / "out"
+    methods = ["linear", "ibp", "plain", "slices"]
+    outcome = mrisr_here("compare", heads, "--factors", "2", "1,1,2", "--methods", *methods, "--out", out)
+    assert outcome.code == 0, outcome.err
+    rows = scores(out)
+    assert len(rows) == 2 * 2 * 5
+    psnr = {(r["subject"], r["label"], r["method"]): r["psnr_db"] and float(r["psnr_db"]) for r in rows}
+    for subject in ("sub-0", "sub-1"):
+        for label in ("T1w 2x2x2", "T1w 1x1x2"):
+            assert psnr[subject, label, "linear"] < psnr[subject, label, "spline"] < psnr[subject, label, "ibp"]
+            assert psnr[subject, label, "plain"] > 0
+            # a network of slices is no match for volumes
+            assert psnr[subject, label, "slices"] == ""
+    assert "| slices | - |" in outcome.out
+    assert (out / "scores.md").read_text() in outcome.out
+
+
+def test_slices_are_degraded_in_their_plane_alone(mrisr_here, heads, tmp_path):
+    outcome = mrisr_here(
+        "compare", heads, "--planes", "axial", "coronal", "--methods", "slices", "linear", "--out", tmp_path / "out"
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    rows = scores(tmp_path / "out")
+    assert {row["label"] for row in rows} == {"T1w 2x2 axial", "T1w 2x2 coronal"}
+    assert all(row["psnr_db"] for row in rows)
+
+
+def test_no_work_is_done_twice(heads, tmp_path, monkeypatch):
+    done, interrupted = [], [KeyboardInterrupt]
+    attempt = comparing.attempt
+
+    def recorded(method, case, *how):
+        if len(done) == 3 and interrupted:
+            raise interrupted.pop()
+        done.append((method, case.truth.subject))
+        return attempt(method, case, *how)
+
+    monkeypatch.setattr(comparing, "attempt", recorded)
+    from MRISuperResolutionLib.training.gather import gather
+    from MRISuperResolutionLib.upscaling import Computing
+
+    chosen = cases(gather(str(heads)), [[2]], [], Acquisition((1, 1, 1)))
+
+    def compare(*methods):
+        return list(comparing.compare(chosen, methods, tmp_path / "scores", Computing()))
+
+    with pytest.raises(KeyboardInterrupt):
+        compare("linear", "bicubic")
+    assert done == [("linear", "sub-0"), ("bicubic", "sub-0"), ("linear", "sub-1")]
+    first = compare("linear", "bicubic")
+    assert done[3:] == [("bicubic", "sub-1")]
+    again = compare("linear", "bicubic")
+    assert len(done) == 4
+    assert {(s.method, s.subject, s.psnr_db) for s in again} == {(s.method, s.subject, s.psnr_db) for s in first}
+    assert all(score.picture.size for score in again)
+    # a damaged score is made anew, and others than the methods asked for are left alone
+    damaged = sorted((tmp_path / "scores").iterdir())[0]
+    damaged.write_bytes(damaged.read_bytes()[:-40])
+    compare("linear", "bicubic")
+    assert len(done) == 5
+
+
+def test_processes_find_what_one_finds(mrisr_here, heads, tmp_path):
+    for jobs in ("1", "2"):
+        options = ["--methods", "linear", "sinc", "--jobs", jobs]
+        outcome = mrisr_here("compare", heads, *options, "--out", tmp_path / jobs)
+        assert outcome.code == 0, outcome.err
+    one, two = scores(tmp_path / "1"), scores(tmp_path / "2")
+    assert [(r["method"], r["psnr_db"]) for r in one] == [(r["method"], r["psnr_db"]) for r in two]
+
+
+def test_noise_is_the_same_for_every_method():
+    case = Case(truth(), Acquisition((2, 2, 2), noise="rician", noise_level=0.05))
+    first, second = case.low(case.high), case.low(case.high)
+    assert np.array_equal(first.array, second.array)
+    assert not np.array_equal(first.array, Case(case.truth, Acquisition((2, 2, 2))).low(case.high).array)
+
+
+def test_tissue_encloses_dark_fluid_and_leaves_the_background_out():
+    array = np.zeros((20, 20, 20), np.float32)
+    array[4:16, 4:16, 4:16] = 1
+    array[8:12, 8:12, 8:12] = 0
+    inside = tissue(Volume(array, Grid(array.shape)))
+    assert inside[9, 9, 9]
+    assert inside.sum() == 12**3
+
+
+def test_a_family_stands_for_the_weights_that_serve_the_case(monkeypatch, weights):
+    assert family("dggrn-t2w-x3") == "dggrn"
+    assert family("recnn10-t1w") == "recnn10"
+    assert family("recnn10-t1w-t2w") == "recnn10"
+    assert family("gan-cpce-t2w") == "gan-cpce"
+    monkeypatch.setenv("MRISR_WEIGHTS", str(weights))
+    assert "guided" in listed()
+    volume = Case(truth(), Acquisition((2, 2, 2)))
+    low = volume.low(volume.high)
+    # it needs a reference
+    assert contender("guided", volume, low, 0) is None
+    model, references = contender("guided", volume, low, 2)
+    assert (model.name, references) == ("guided", 1)
+    # it learned from another contrast
+    other = Case(truth(contrast="T2w"), Acquisition((2, 2, 2)))
+    assert contender("plain", other, other.low(other.high), 0) is None
+    assert contender("nmu", other, other.low(other.high), 2)[1] == 1
+
+
+def test_a_truth_serves_where_it_is_true():
+    axial = truth(planes=("axial",))
+    found = cases([axial, truth()], [[2]], ["axial", "sagittal"], Acquisition((1, 1, 1), kspace=(0.5,) * 3))
+    assert [(case.truth is axial, case.plane) for case in found] == [
+        (True, "axial"), (False, "axial"), (False, "sagittal")
+    ]  # fmt: skip
+    assert found[0].acquisition.factors == (2, 2, 1)
+    assert found[0].acquisition.kspace == (0.5, 0.5, 1)
+    with pytest.raises(RequestError, match="none of the volumes"):
+        cases([axial], [[2]], [], Acquisition((1, 1, 1)))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ([], "nothing to compare"),
+        (["HEADS", "--methods", "magic"], "unknown method 'magic'"),
+        (["HEADS", "--factors", "2,3"], "2,3"),
+        (["HEADS", "--factors", "two"], "two"),
+        (["HEADS", "--factors", "2,2,1", "--planes", "axial"], "single numbers"),
+        (["HEADS", "--jobs", "0"], "--jobs"),
+        (["HEADS", "--contrasts", "PDw"], "PDw"),
+        (["HEADS", "--kspace", "2"], "k-space"),
+    ],
+)
+def test_refused_in_one_sentence(mrisr_here, heads, tmp_path, options, words):
+    outcome = mrisr_here("compare", *[heads if o == "HEADS" else o for o in options], "--out", tmp_path / "out")
+    assert outcome.code == 2
+    assert outcome.err.startswith("error: ")
+    assert len(outcome.err.splitlines()) == 1
+    assert words in outcome.err
+    assert not (tmp_path / "out").exists()
