@@ -62,7 +62,7 @@ def test_tables_hold_every_method_on_every_volume(mrisr_here, heads, tmp_path):
             # a network of slices is no match for volumes
             assert psnr[subject, label, "slices"] == ""
     assert "| slices | - |" in outcome.out
-    assert (out / "scores.md").read_text() in outcome.out
+    assert (out / "scores.md").read_text(encoding="utf-8") in outcome.out
 
 
 def test_slices_are_degraded_in_their_plane_alone(mrisr_here, heads, tmp_path):

@@ -36,7 +36,7 @@ def markdown(scores: Sequence[Score], methods: Sequence[str]) -> str:
     return "\n\n".join([*parts, "## Significance", tests]) + "\n"
 
 
-MEANINGS = """Mean and standard deviation over the volumes; gain: PSNR over that of the cubic spline on the same
+MEANINGS = """Mean (standard deviation) over the volumes; gain: PSNR over that of the cubic spline on the same
 volumes. PSNR over the range of the truth's intensities; SSIM with Gaussian weights of 1.5 voxels, in 3D. Seconds and
 memory are those of the machine that computed them. A dash: the method was not made for it."""
 
@@ -105,7 +105,7 @@ def _of(method: str, scores: Iterable[Score]) -> list[Score]:
 def _spread(values: Sequence[float | None], digits: int) -> str:
     numbers = np.array(values, float)
     deviation = numbers.std(ddof=1) if len(numbers) > 1 else 0.0
-    return f"{numbers.mean():.{digits}f} ± {deviation:.{digits}f}"
+    return f"{numbers.mean():.{digits}f} ({deviation:.{digits}f})"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
