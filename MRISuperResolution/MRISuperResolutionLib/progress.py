@@ -46,6 +46,13 @@ class Silent:
         pass
 
 
+class Quiet(Silent):
+    """Says nothing: which device computes each of many volumes is no news."""
+
+    def say(self, message: str) -> None:
+        pass
+
+
 class Bar(Silent):
     """A bar with the step and the time left, on stderr."""
 

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--list", action="store_true", help="print the names of the methods, one a line")
     parser.add_argument("--data-folder", type=Path, metavar="PATH", help="that the paths of a manifest start from")
     parser.add_argument("--contrasts", nargs="+", default=[], metavar="NAME", help="to compare on")
-    parser.add_argument("--methods", nargs="+", metavar="NAME", help="default: all")
+    parser.add_argument("--methods", nargs="+", metavar="NAME", help="default: all; spline is always there")
     parser.add_argument(
         "--factors", nargs="+", default=["2"], metavar="F", help="as 2 or 1,1,3 (i, j, k); default: 2"
     )
@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> None:
         scores.append(score)
         if score.psnr_db is not None:
             print(f"{score.subject} {score.label} {score.method}: {score.psnr_db:.2f} dB", file=sys.stderr)
-    order = {case.key(): number for number, case in enumerate(cases)}
+    order = {case.key: number for number, case in enumerate(cases)}
     scores.sort(key=lambda score: (order[score.case], methods.index(score.method)))
     text = markdown(scores, methods)
     write_whole(options.out / "scores.csv", csv_text(scores))

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy import ndimage
@@ -57,6 +58,7 @@ class Case:
         axis = self.truth.volume.grid.slice_axis(self.plane)
         return "x".join(f"{f:g}" for a, f in enumerate(self.acquisition.factors) if a != axis)
 
+    @cached_property
     def key(self) -> str:
         """A digest of the voxels, the grid and the degradation."""
         digest = hashlib.blake2b(digest_size=16)

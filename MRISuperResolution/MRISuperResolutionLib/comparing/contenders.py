@@ -62,7 +62,7 @@ def planned(model: Card | Method, case: Case, low: Volume, references: int) -> P
         return plan(
             low.grid,
             model,
-            spacing=case.high.grid.spacing,
+            spacing=case.truth.volume.grid.spacing,
             plane=case.plane if model.dimensions == 2 else None,
             references=references,
         )

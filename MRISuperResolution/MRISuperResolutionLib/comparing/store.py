@@ -44,7 +44,7 @@ class Store:
         write_whole(self._path(score.method, case), content.getvalue())
 
     def _path(self, method: str, case: Case) -> Path:
-        made: list[Any] = [*self.settings, method, _weights(method), case.key(), case.truth.subject]
+        made: list[Any] = [*self.settings, method, _weights(method), case.key, case.truth.subject]
         return self.folder / f"{hashlib.blake2b(json.dumps(made).encode(), digest_size=16).hexdigest()}.npz"
 
 

@@ -11,18 +11,11 @@ import numpy as np
 from ..memory import GIB, forget_peak, peak_memory
 from ..methods.base import Method
 from ..metrics import evaluate
-from ..progress import Silent
+from ..progress import Quiet
 from ..upscaling import Computing, upscale
 from ..volume import Volume
 from .case import Case, tissue
 from .contenders import contender
-
-
-class Quiet(Silent):
-    """Says nothing: which device computes each of many volumes is no news."""
-
-    def say(self, message: str) -> None:
-        pass
 
 
 @dataclass(frozen=True)
@@ -54,12 +47,13 @@ class Score:
 def attempt(method: str, case: Case, computing: Computing, everywhere: bool = False) -> Score:
     """Degrade, upscale, compare: among tissue, or ``everywhere``, over the range of the truth there.
 
-    The method is given the acquisition if it undoes one, and the companions that it can use as references.
+    A method without weights is given the acquisition, and computes on the CPU in float32 whatever networks do; all
+    are given the companions that they can use as references.
     """
     high = case.high
     low = case.low(high)
     names = sorted(case.truth.companions)
-    common = (case.key(), case.truth.subject, case.truth.contrast, case.label, method)
+    common = (case.key, case.truth.subject, case.truth.contrast, case.label, method)
     found = contender(method, case, low, len(names))
     if found is None:
         return Score(*common)

@@ -12,20 +12,13 @@ from ..acquisition import Acquisition
 from ..figures import Row, repeated
 from ..grid import PLANES, Triple
 from ..metrics import evaluate
-from ..progress import Silent
+from ..progress import Quiet
 from ..upscaling import upscale
 from ..volume import Volume, divisible
 from ..weights import SPLINE, Card
 from .protocol import Protocol
 from .simulation import kept_kspace
 from .truth import Truth
-
-
-class Quiet(Silent):
-    """Says nothing: which device computes each of many volumes is no news."""
-
-    def say(self, message: str) -> None:
-        pass
 
 
 @dataclass(frozen=True)
