@@ -121,9 +121,9 @@ def test_processes_find_what_one_finds(mrisr_here, heads, tmp_path):
 
 def test_noise_is_the_same_for_every_method():
     case = Case(truth(), Acquisition((2, 2, 2), noise="rician", noise_level=0.05))
-    first, second = case.low(case.high), case.low(case.high)
+    (_, first), (_, second) = case.pair(), case.pair()
     assert np.array_equal(first.array, second.array)
-    assert not np.array_equal(first.array, Case(case.truth, Acquisition((2, 2, 2))).low(case.high).array)
+    assert not np.array_equal(first.array, Case(case.truth, Acquisition((2, 2, 2))).pair()[1].array)
 
 
 def test_tissue_encloses_dark_fluid_and_leaves_the_background_out():
@@ -135,6 +135,55 @@ def test_tissue_encloses_dark_fluid_and_leaves_the_background_out():
     assert inside.sum() == 12**3
 
 
+@pytest.mark.parametrize("factor", [2, 3])
+def test_every_nth_sample_stands_at_the_centre_of_its_cell(factor):
+    """The truth is brought to the cells of the scanner's samples, and not these to the truth's."""
+
+    def wave(i, k):
+        return np.broadcast_to(
+            (2 + np.sin(i / 5)[:, None, None] + np.cos(k / 4)).astype(np.float32), (len(i), 8, len(k))
+        )
+
+    whole = truth(array=wave(np.arange(24), np.arange(20)))
+    acquisition = Acquisition((factor, 1, factor), blur="none", sampling="corners")
+    high, low = Case(whole, acquisition).pair()
+    assert np.allclose(low.array, whole.volume.array[::factor, :, ::factor], atol=1e-5)
+    assert low.grid.distance_to(high.grid) < 1e-9
+    assert high.grid.spacing == pytest.approx((1, 1, 1))
+    i, k = (np.arange(n) + 0.5 - factor / 2 for n in (high.grid.size[0], high.grid.size[2]))
+    # beyond the faces the truth goes on as in a mirror
+    assert np.allclose(high.array[3:-3, :, 3:-3], wave(i, k)[3:-3, :, 3:-3], atol=2e-3)
+
+
+def test_protocols_are_the_papers_and_options_override_them(mrisr_here, heads, tmp_path):
+    out = tmp_path / "out"
+    outcome = mrisr_here(
+        "compare", heads, "--protocol", "du2019", "--methods", "linear", "--planes", "axial", "--out", out
+    )
+    assert outcome.code == 0, outcome.err
+    rows = scores(out)
+    assert {row["label"] for row in rows} == {f"T1w {f}x{f} axial corners" for f in (2, 3, 4)}
+    psnr = {(r["subject"], r["label"], r["method"]): float(r["psnr_db"]) for r in rows}
+    for subject in ("sub-0", "sub-1"):
+        for factor in (2, 3, 4):
+            label = f"T1w {factor}x{factor} axial corners"
+            assert psnr[subject, label, "spline"] > psnr[subject, label, "linear"]
+    outcome = mrisr_here("compare", heads, "--protocol", "mri-gan", "--methods", "nearest", "--out", out)
+    assert outcome.code == 0, outcome.err
+    rows = scores(out)
+    assert {row["label"] for row in rows} == {"T1w 1x1 axial k-space 0.5"}
+    # nothing is to be interpolated, and nothing above Nyquist is restored
+    assert len({(r["subject"], r["psnr_db"]) for r in rows}) == 2
+    assert all(float(row["high_frequency_error"]) == pytest.approx(1, abs=0.01) for row in rows)
+
+
+def test_every_kind_of_case_has_its_picture(mrisr_here, heads, tmp_path):
+    out = tmp_path / "out"
+    outcome = mrisr_here("compare", heads, "--factors", "2", "1,1,3", "--methods", "linear", "slices", "--out", out)
+    assert outcome.code == 0, outcome.err
+    assert {path.name for path in out.glob("*.png")} == {"t1w-2x2x2.png", "t1w-1x1x3.png"}
+
+
 def test_a_family_stands_for_the_weights_that_serve_the_case(monkeypatch, weights):
     assert family("dggrn-t2w-x3") == "dggrn"
     assert family("recnn10-t1w") == "recnn10"
@@ -143,15 +192,15 @@ def test_a_family_stands_for_the_weights_that_serve_the_case(monkeypatch, weight
     monkeypatch.setenv("MRISR_WEIGHTS", str(weights))
     assert "guided" in listed()
     volume = Case(truth(), Acquisition((2, 2, 2)))
-    low = volume.low(volume.high)
+    _, low = volume.pair()
     # it needs a reference
     assert contender("guided", volume, low, 0) is None
     model, references = contender("guided", volume, low, 2)
     assert (model.name, references) == ("guided", 1)
     # it learned from another contrast
     other = Case(truth(contrast="T2w"), Acquisition((2, 2, 2)))
-    assert contender("plain", other, other.low(other.high), 0) is None
-    assert contender("nmu", other, other.low(other.high), 2)[1] == 1
+    assert contender("plain", other, other.pair()[1], 0) is None
+    assert contender("nmu", other, other.pair()[1], 2)[1] == 1
 
 
 def test_a_truth_serves_where_it_is_true():

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from skimage.metrics import peak_signal_noise_ratio
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from MRISuperResolutionLib import Grid, RequestError, Volume, evaluate
 from MRISuperResolutionLib.metrics import shift
+from MRISuperResolutionLib.operators import apply_along_axes, band_limit_matrix
 from MRISuperResolutionLib.phantom import brain_phantom
 
 GRID = Grid((32, 30, 28), (1.0, 1.0, 2.0))
@@ -44,6 +45,88 @@ def test_ssim_is_1_for_the_same_and_falls_with_noise(truth):
     values = [evaluate(Volume(truth.array + level * noise, GRID), truth)["ssim"] for level in (0, 20, 80)]
     assert values[0] == pytest.approx(1)
     assert values[0] > values[1] > values[2]
+
+
+def test_ssim_of_slices_is_that_of_axial_ones(truth):
+    y = truth.array.astype(float)
+    x = y + 40 * np.random.default_rng(0).standard_normal(y.shape)
+    expected = np.mean(
+        [
+            structural_similarity(
+                x[..., k],
+                y[..., k],
+                data_range=np.ptp(y),
+                gaussian_weights=True,
+                use_sample_covariance=False,
+                full=True,
+            )[1].mean()
+            for k in range(y.shape[2])
+        ]
+    )
+    assert evaluate(Volume(x, GRID), truth)["ssim_slices"] == pytest.approx(expected, abs=1e-3)
+
+
+def test_detail_above_nyquist_is_none_of_what_was_kept_and_all_of_what_was_not(truth):
+    kept = (0.5, 0.5, 1)
+    low = apply_along_axes([band_limit_matrix(32, 32, 0.5), band_limit_matrix(30, 30, 0.5), None], truth.array)
+
+    def error(array):
+        return evaluate(Volume(array, GRID), truth, kept=kept)["high_frequency_error"]
+
+    assert error(low) == pytest.approx(1)
+    assert error(truth.array) == 0
+    assert error((low + truth.array) / 2) == pytest.approx(0.5)
+    # an error that the input could have held is another matter
+    smooth = 10 * np.cos(2 * np.pi * np.arange(32) / 32)[:, None, None]
+    assert error(truth.array + smooth) == pytest.approx(0, abs=1e-6)
+    assert evaluate(truth, truth, kept=(1, 1, 1))["high_frequency_error"] is None
+    assert "high_frequency_error" not in evaluate(truth, truth)
+
+
+def test_the_gradient_is_per_mm(truth):
+    assert evaluate(Volume(1.5 * truth.array, GRID), truth)["gradient_error"] == pytest.approx(0.5)
+    ramp = np.indices(GRID.size)[2].astype(float)
+    steeper = ramp + np.indices(GRID.size)[0]
+    # 1/2 per mm along k; with 1 per mm along i added its length is sqrt(5)/2
+    found = evaluate(Volume(steeper, GRID), Volume(ramp, GRID))["gradient_error"]
+    assert found == pytest.approx(np.sqrt(5) - 1)
+
+
+def test_a_structure_loses_contrast_and_volume():
+    array = np.full((24, 24, 24), 100.0)
+    structure = np.zeros(array.shape, bool)
+    structure[8:14, 8:14, 8:14] = True
+    truth = np.where(structure, 60.0, array)
+    array[0, 0, 0] = truth[0, 0, 0] = 0
+    shrunk = array.copy()
+    shrunk[8:14, 8:14, 8:11] = 60
+
+    def errors(result):
+        found = evaluate(
+            *(Volume(a, Grid(a.shape)) for a in (result, truth)), structure=Volume(structure, Grid(array.shape))
+        )
+        return found["contrast_error"], found["volume_error"]
+
+    assert errors(truth) == (0, 0)
+    assert errors(array) == (-1, -1)
+    assert errors(0.7 * truth + 0.3 * array) == pytest.approx((-0.3, 0), abs=1e-9)
+    assert errors(shrunk) == pytest.approx((-0.5, -0.5))
+    grown = truth.copy()
+    grown[8:14, 8:14, 14] = 60
+    assert errors(grown)[1] == pytest.approx(1 / 6)
+
+
+@pytest.mark.parametrize(
+    ("structure", "words"), [(np.s_[:0], "empty"), (np.s_[:], "fills"), (np.s_[2:6, 2:6, 2:6], "as bright")]
+)
+def test_a_structure_that_cannot_be_measured_is_refused(structure, words):
+    array = np.full((16, 16, 16), 5.0)
+    array[12:] = 9
+    mask = np.zeros(array.shape, np.uint8)
+    mask[structure] = 1
+    truth = Volume(array, Grid(array.shape))
+    with pytest.raises(RequestError, match=words):
+        evaluate(truth, truth, structure=Volume(mask, truth.grid))
 
 
 def test_a_shift_is_found(truth):

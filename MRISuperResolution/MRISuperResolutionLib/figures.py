@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .errors import RequestError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 DIFFERENCE_SHARE = 0.15
 """Share of the intensity range at which the colours of a difference map end."""
@@ -34,37 +39,50 @@ def compare(rows: Sequence[Row], path: Path) -> None:
 
     Raises RequestError without matplotlib.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as missing:
-        raise RequestError("figures need matplotlib: pip install 'MRISuperResolution[evaluate]'") from missing
-
-    figure = Figure(figsize=(15, 3.1 * len(rows)), layout="constrained", facecolor="black")
+    figure = dark_figure(15, 3.1 * len(rows))
     axes = figure.subplots(len(rows), 6, squeeze=False)
     for line, row in zip(axes, rows, strict=True):
         low, high = (float(x) for x in np.percentile(row.truth, (0.5, 99.8)))
         pictures = {name: _picture(row, name) for name in ("truth", "source", "spline", "result")}
         titles = ["truth", f"input, {row.title}", "spline", "result"]
         for axis, picture, title in zip(line, pictures.values(), titles, strict=False):
-            _show(axis, picture, title, row, cmap="gray", vmin=low, vmax=high)
+            show(axis, picture, title, _aspect(row), cmap="gray", vmin=low, vmax=high)
         reach = DIFFERENCE_SHARE * (high - low)
         for axis, name in zip(line[4:], ("spline", "result"), strict=True):
             difference = pictures[name] - pictures["truth"]
             title = f"{name} - truth, ±{DIFFERENCE_SHARE:.0%}"
-            _show(axis, difference, title, row, cmap="RdBu_r", vmin=-reach, vmax=reach)
+            show(axis, difference, title, _aspect(row), cmap="RdBu_r", vmin=-reach, vmax=reach)
     figure.savefig(path, dpi=100)
 
 
 def _picture(row: Row, name: str) -> np.ndarray:
-    """The slice as rows from top to bottom: the later of its two index axes points up."""
-    return np.take(getattr(row, name), row.number, axis=row.axis).T[::-1].astype(float)
+    return upright(np.take(getattr(row, name), row.number, axis=row.axis))
 
 
-def _show(axis: object, picture: np.ndarray, title: str, row: Row, **colours: object) -> None:
+def _aspect(row: Row) -> float:
     across, up = (row.spacing[a] for a in range(3) if a != row.axis)
-    axis.imshow(picture, aspect=up / across, interpolation="nearest", **colours)  # type: ignore[attr-defined]
-    axis.set_title(title, color="white", fontsize=10)  # type: ignore[attr-defined]
-    axis.set_axis_off()  # type: ignore[attr-defined]
+    return up / across
+
+
+def dark_figure(width: float, height: float) -> Figure:
+    """An empty figure of ``width`` x ``height`` inches; RequestError without matplotlib."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as missing:
+        raise RequestError("figures need matplotlib: pip install 'MRISuperResolution[evaluate]'") from missing
+    return Figure(figsize=(width, height), layout="constrained", facecolor="black")
+
+
+def upright(slice_: np.ndarray) -> np.ndarray:
+    """A slice [a, b] as rows from top to bottom: its later index axis points up."""
+    return slice_.T[::-1].astype(float)
+
+
+def show(axes: Axes, picture: np.ndarray, title: str, aspect: float, **colours: Any) -> None:
+    """Draw an upright slice, its pixels ``aspect`` times as high as wide."""
+    axes.imshow(picture, aspect=aspect, interpolation="nearest", **colours)
+    axes.set_title(title, color="white", fontsize=10)
+    axes.set_axis_off()
 
 
 def repeated(low: np.ndarray, size: Sequence[int]) -> np.ndarray:

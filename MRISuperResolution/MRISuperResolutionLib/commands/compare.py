@@ -1,21 +1,27 @@
-"""compare methods on volumes that are degraded and brought back: tables of PSNR, SSIM, time and memory
+"""compare methods on volumes that are degraded and brought back: tables of PSNR, SSIM, time and memory, pictures
 
-Writes scores.csv and scores.md to a folder. What was computed is kept there: a run that was interrupted, or is asked
-for one method more, does no work twice.
+Writes scores.csv, scores.md and a picture of each kind of case to a folder. What was computed is kept there: a run
+that was interrupted, or is asked for one method more, does no work twice.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..comparing.protocols import PROTOCOLS, Degradation
 from .upscale import add_computing_arguments, computing
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..acquisition import Acquisition
     from ..comparing.case import Case
+    from ..comparing.trying import Score
     from ..training.truth import Truth
 
 
@@ -28,17 +34,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--contrasts", nargs="+", default=[], metavar="NAME", help="to compare on")
     parser.add_argument("--methods", nargs="+", metavar="NAME", help="default: all; spline is always there")
     parser.add_argument(
-        "--factors", nargs="+", default=["2"], metavar="F", help="as 2 or 1,1,3 (i, j, k); default: 2"
+        "--protocol", choices=list(PROTOCOLS), help="degrade as that paper does; the options below override it"
     )
+    parser.add_argument("--factors", nargs="+", metavar="F", help="as 2 or 1,1,3 (i, j, k); default: 2")
     parser.add_argument(
-        "--planes", nargs="+", default=[], choices=("axial", "coronal", "sagittal"), help="degrade slices of these"
+        "--planes", nargs="+", choices=("axial", "coronal", "sagittal"), help="degrade slices of these"
     )
-    parser.add_argument("--sigma", type=float, default=1.0, metavar="X", help="of the blur, in HR voxels; default: 1")
+    parser.add_argument("--sigma", type=float, metavar="X", help="of the blur, in HR voxels; default: 1")
     parser.add_argument("--radius", type=int, metavar="N", help="HR voxels that the kernel reaches")
+    parser.add_argument("--kspace", type=float, metavar="X", help="share of k-space that is kept along an axis")
+    parser.add_argument("--noise", type=float, metavar="X", help="Rician, as a share of the range")
     parser.add_argument(
-        "--kspace", type=float, default=1.0, metavar="X", help="share of k-space that is kept along an axis"
+        "--sampling", choices=("cells", "corners"), help="corners: every Nth sample, as the papers; default: cells"
     )
-    parser.add_argument("--noise", type=float, default=0.0, metavar="X", help="Rician, as a share of the range")
     parser.add_argument("--everywhere", action="store_true", help="compare all voxels, not those of tissue alone")
     parser.add_argument("--out", type=Path, default=Path("comparison"), metavar="FOLDER", help="default: comparison")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes that compute (default: 1)")
@@ -50,7 +58,9 @@ def run(options: argparse.Namespace) -> None:
     from ..comparing.run import compare
     from ..comparing.tables import csv_text, markdown
     from ..errors import RequestError
+    from ..figures import dark_figure
     from ..files.whole import write_whole
+    from ..metrics import check_packages
     from ..weights import SPLINE
 
     if options.list:
@@ -62,6 +72,8 @@ def run(options: argparse.Namespace) -> None:
         raise RequestError(f"--jobs must be 1 or more, not {options.jobs}")
     methods = list(dict.fromkeys([SPLINE, *(options.methods or listed())]))
     check(methods)
+    check_packages()
+    dark_figure(1, 1)
     cases = _cases(options)
     scores = []
     found = compare(cases, methods, options.out / "scores", computing(options), options.everywhere, options.jobs)
@@ -74,14 +86,33 @@ def run(options: argparse.Namespace) -> None:
     text = markdown(scores, methods)
     write_whole(options.out / "scores.csv", csv_text(scores))
     write_whole(options.out / "scores.md", text)
+    _draw(cases, scores, options.out)
     print(text)
+
+
+def _draw(cases: Sequence[Case], scores: Sequence[Score], folder: Path) -> None:
+    """A picture of the first case of each kind."""
+    from ..comparing.figure import draw
+    from ..files.whole import write_whole
+
+    for case in reversed({case.label: case for case in reversed(cases)}.values()):
+        name = re.sub(r"[^A-Za-z0-9.]+", "-", case.label).lower()
+        write_whole(folder / f"{name}.png", draw(case, [score for score in scores if score.case == case.key]))
+
+
+def _degradation(options: argparse.Namespace) -> Degradation:
+    """That of the protocol, with the options that are given in place of its settings."""
+    given = {entry.name: getattr(options, entry.name) for entry in fields(Degradation)}
+    base = PROTOCOLS[options.protocol] if options.protocol else Degradation()
+    return replace(base, **{name: value for name, value in given.items() if value is not None})
 
 
 def _cases(options: argparse.Namespace) -> list[Case]:
     from ..comparing.case import cases
 
-    factors = [_factors(text) for text in options.factors]
-    return cases(_truths(options), factors, options.planes, _settings(options))
+    degradation = _degradation(options)
+    factors = [_factors(text) for text in degradation.factors]
+    return cases(_truths(options), factors, degradation.planes, _settings(degradation))
 
 
 def _truths(options: argparse.Namespace) -> list[Truth]:
@@ -102,16 +133,17 @@ def _truths(options: argparse.Namespace) -> list[Truth]:
     return [truth for truth in truths if not options.contrasts or truth.contrast in options.contrasts]
 
 
-def _settings(options: argparse.Namespace) -> Acquisition:
+def _settings(degradation: Degradation) -> Acquisition:
     from ..acquisition import Acquisition
 
     return Acquisition(
         (1, 1, 1),
-        sigma=options.sigma,
-        radius=options.radius,
-        kspace=(options.kspace,) * 3,
-        noise="rician" if options.noise else "none",
-        noise_level=options.noise,
+        sigma=degradation.sigma,
+        radius=degradation.radius,
+        kspace=(degradation.kspace,) * 3,
+        noise="rician" if degradation.noise else "none",
+        noise_level=degradation.noise,
+        sampling=degradation.sampling,  # type: ignore[arg-type]
     )
 
 

@@ -14,6 +14,7 @@ from scipy import ndimage
 from ..acquisition import Acquisition
 from ..errors import RequestError
 from ..grid import PLANES, Triple
+from ..operators import apply_along_axes, cell_centres, spline_weights
 from ..training.truth import Truth
 from ..volume import Volume, divisible
 
@@ -29,15 +30,34 @@ class Case:
     acquisition: Acquisition
     plane: str | None = None
 
-    @property
-    def high(self) -> Volume:
-        """The truth in normalised units, without voxels that fill no LR voxel."""
-        return divisible(self.truth.volume, self.acquisition.factors)
+    def pair(self) -> tuple[Volume, Volume]:
+        """The truth in normalised units, and what the scanner would have seen of it, over the same box.
 
-    def low(self, high: Volume) -> Volume:
-        """What the scanner would have seen; its noise is the same whenever it is asked for."""
+        Of cells, the truth loses voxels that fill no LR voxel. Of corners, as the papers decimate, it is brought to
+        the grid that the LR voxels are the cells of: moved by (factor - 1) / 2 voxels, by cubic spline. The noise is
+        the same whenever it is asked for.
+        """
         rng = np.random.default_rng(0)
-        return Volume(self.acquisition.apply(high.array, rng), self.acquisition.grid(high.grid))
+        if self.acquisition.sampling == "cells":
+            high = divisible(self.truth.volume, self.acquisition.factors)
+            return high, Volume(self.acquisition.apply(high.array, rng), self.acquisition.grid(high.grid))
+        whole = self.truth.volume
+        low = Volume(self.acquisition.apply(whole.array, rng), self.acquisition.grid(whole.grid))
+        grid = low.grid.refined(self.acquisition.factors)
+        matrices = [
+            None if factor == 1 else spline_weights(cell_centres(m, n) * factor, whole_n)
+            for m, n, whole_n, factor in zip(
+                low.grid.size, grid.size, whole.grid.size, self.acquisition.factors, strict=True
+            )
+        ]
+        return Volume(apply_along_axes(matrices, whole.array), grid), low
+
+    @property
+    def kept(self) -> Triple:
+        """Share of the truth's Fourier line along i, j, k that the scanner's volume holds."""
+        acquisition = self.acquisition
+        i, j, k = (share / factor for share, factor in zip(acquisition.kspace, acquisition.factors, strict=True))
+        return i, j, k
 
     @property
     def factors_text(self) -> str:
@@ -48,7 +68,8 @@ class Case:
         """What is degraded and how, without the subject: cases of one label are averaged."""
         kept = [f"k-space {share:g}" for share in self.acquisition.kspace if share < 1][:1]
         plane = [self.plane] if self.plane else []
-        return " ".join([self.truth.contrast, self.shape_text, *plane, *kept])
+        corners = ["corners"] if self.acquisition.sampling == "corners" else []
+        return " ".join([self.truth.contrast, self.shape_text, *plane, *kept, *corners])
 
     @property
     def shape_text(self) -> str:

@@ -21,12 +21,15 @@ from .case import Case
 from .contenders import family
 from .trying import Score
 
+FORMAT = 2
+"""Of a score: to be raised when it says more or something else."""
+
 
 class Store:
     """The scores in ``folder`` that were made with the same computing, on the same voxels, by the same methods."""
 
     def __init__(self, folder: Path, computing: Computing, everywhere: bool) -> None:
-        self.folder, self.settings = folder, [__version__, asdict(computing), everywhere]
+        self.folder, self.settings = folder, [__version__, FORMAT, asdict(computing), everywhere]
 
     def find(self, method: str, case: Case) -> Score | None:
         """The score of ``method`` on ``case``; None where it is not there, or not whole."""

@@ -15,6 +15,15 @@ from .trying import Score
 FEWEST_PAIRS = 6
 """With fewer pairs no Wilcoxon test can be significant at 5 % on both sides."""
 
+SHOWN = (("ssim", 4), ("ssim_slices", 4), ("nrmse", 4), ("gradient_error", 3), ("high_frequency_error", 3))
+"""Metrics of the table of means beside PSNR, and their digits."""
+
+HEAD = (
+    *("method", "volumes", "PSNR dB", "gain dB"),
+    *("SSIM", "SSIM 2D", "NRMSE", "gradient", "detail"),
+    *("seconds", "most GiB"),
+)
+
 
 def csv_text(scores: Sequence[Score]) -> str:
     """One line a score, those of methods that were not made for a case included."""
@@ -37,8 +46,10 @@ def markdown(scores: Sequence[Score], methods: Sequence[str]) -> str:
 
 
 MEANINGS = """Mean (standard deviation) over the volumes; gain: PSNR over that of the cubic spline on the same
-volumes. PSNR over the range of the truth's intensities; SSIM with Gaussian weights of 1.5 voxels, in 3D. Seconds and
-memory are those of the machine that computed them. A dash: the method was not made for it."""
+volumes. PSNR over the range of the truth's intensities; SSIM with Gaussian weights of 1.5 voxels, in 3D, and in 2D of
+each axial slice. Gradient and detail: root mean square of the error of the gradient's magnitude, and of the error
+above the input's Nyquist limit, over that of the truth; 1 where nothing of it is restored. Seconds and memory are
+those of the machine that computed them. A dash: the method was not made for it."""
 
 
 def _means(scores: Sequence[Score], methods: Sequence[str]) -> str:
@@ -47,7 +58,7 @@ def _means(scores: Sequence[Score], methods: Sequence[str]) -> str:
     for method in methods:
         own = _of(method, scores)
         if not own:
-            rows.append([method, "-", *["-"] * 6])
+            rows.append([method, *["-"] * (len(HEAD) - 1)])
             continue
         gains = [s.psnr_db - spline[s.case].psnr_db for s in own if s.case in spline]  # type: ignore[operator]
         memory = [s.peak_memory_gib for s in own if s.peak_memory_gib is not None]
@@ -56,14 +67,13 @@ def _means(scores: Sequence[Score], methods: Sequence[str]) -> str:
                 method,
                 str(len(own)),
                 _spread([s.psnr_db for s in own], 2),
-                _spread(gains, 2) if gains else "-",
-                _spread([s.ssim for s in own], 4),
-                _spread([s.nrmse for s in own], 4),
+                _spread(gains, 2),
+                *(_spread([getattr(s, name) for s in own], digits) for name, digits in SHOWN),
                 f"{np.mean([s.seconds for s in own]):.1f}",
                 f"{max(memory):.2f}" if memory else "-",
             ]
         )
-    return _table(["method", "volumes", "PSNR dB", "gain dB", "SSIM", "NRMSE", "seconds", "most GiB"], rows)
+    return _table(HEAD, rows)
 
 
 def _volumes(scores: Sequence[Score], methods: Sequence[str]) -> str:
@@ -103,7 +113,9 @@ def _of(method: str, scores: Iterable[Score]) -> list[Score]:
 
 
 def _spread(values: Sequence[float | None], digits: int) -> str:
-    numbers = np.array(values, float)
+    numbers = np.array([value for value in values if value is not None])
+    if not numbers.size:
+        return "-"
     deviation = numbers.std(ddof=1) if len(numbers) > 1 else 0.0
     return f"{numbers.mean():.{digits}f} ({deviation:.{digits}f})"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,9 @@ from ..upscaling import Computing, upscale
 from ..volume import Volume
 from .case import Case, tissue
 from .contenders import contender
+
+METRICS = ("psnr_db", "ssim", "ssim_slices", "nrmse", "gradient_error", "high_frequency_error")
+"""Of those that ``evaluate`` gives."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,10 @@ class Score:
     model: str | None = None
     psnr_db: float | None = None
     ssim: float | None = None
+    ssim_slices: float | None = None
     nrmse: float | None = None
+    gradient_error: float | None = None
+    high_frequency_error: float | None = None
     seconds: float | None = None
     peak_memory_gib: float | None = None
     references: int = 0
@@ -47,11 +53,10 @@ class Score:
 def attempt(method: str, case: Case, computing: Computing, everywhere: bool = False) -> Score:
     """Degrade, upscale, compare: among tissue, or ``everywhere``, over the range of the truth there.
 
-    A method without weights is given the acquisition, and computes on the CPU in float32 whatever networks do; all
-    are given the companions that they can use as references.
+    A method without weights is given the acquisition as it acts on the target grid, and computes on the CPU in
+    float32 whatever networks do; all are given the companions that they can use as references.
     """
-    high = case.high
-    low = case.low(high)
+    high, low = case.pair()
     names = sorted(case.truth.companions)
     common = (case.key, case.truth.subject, case.truth.contrast, case.label, method)
     found = contender(method, case, low, len(names))
@@ -67,19 +72,17 @@ def attempt(method: str, case: Case, computing: Computing, everywhere: bool = Fa
         spacing=high.grid.spacing,
         plane=case.plane if model.dimensions == 2 else None,
         references=references,
-        acquisition=case.acquisition if isinstance(model, Method) else None,
+        acquisition=replace(case.acquisition, sampling="cells") if isinstance(model, Method) else None,
         computing=computing if not isinstance(model, Method) else Computing(max_memory=computing.max_memory),
         progress=Quiet(),
     )
     seconds, peak = time.perf_counter() - start, peak_memory()
     mask = None if everywhere else Volume(tissue(high).astype(np.uint8), high.grid)
-    figures = evaluate(result, high, mask)
+    figures = evaluate(result, high, mask, kept=case.kept)
     return Score(
         *common,
         model=model.name,
-        psnr_db=figures["psnr_db"],
-        ssim=figures["ssim"],
-        nrmse=figures["nrmse"],
+        **{name: figures[name] for name in METRICS},
         seconds=seconds,
         peak_memory_gib=peak / GIB if peak else None,
         references=count,
