@@ -39,7 +39,7 @@ def compare(rows: Sequence[Row], path: Path) -> None:
 
     Raises RequestError without matplotlib.
     """
-    figure = dark_figure(15, 3.1 * len(rows))
+    figure = empty_figure(15, 3.1 * len(rows), facecolor="black")
     axes = figure.subplots(len(rows), 6, squeeze=False)
     for line, row in zip(axes, rows, strict=True):
         low, high = (float(x) for x in np.percentile(row.truth, (0.5, 99.8)))
@@ -64,13 +64,13 @@ def _aspect(row: Row) -> float:
     return up / across
 
 
-def dark_figure(width: float, height: float) -> Figure:
-    """An empty figure of ``width`` x ``height`` inches; RequestError without matplotlib."""
+def empty_figure(width: float, height: float, **look: Any) -> Figure:
+    """A figure of ``width`` x ``height`` inches; RequestError without matplotlib."""
     try:
         from matplotlib.figure import Figure
     except ImportError as missing:
         raise RequestError("figures need matplotlib: pip install 'MRISuperResolution[evaluate]'") from missing
-    return Figure(figsize=(width, height), layout="constrained", facecolor="black")
+    return Figure(figsize=(width, height), layout="constrained", **look)
 
 
 def upright(slice_: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 Nothing slow is imported before a command runs, so that ``mrisr --help`` answers at once.
 """
 
-from . import compare, degrade, demo, evaluate, models, train, upscale
+from . import ablate, compare, degrade, demo, evaluate, models, train, upscale
 
 COMMANDS = {
     "upscale": upscale,
@@ -12,5 +12,6 @@ COMMANDS = {
     "compare": compare,
     "models": models,
     "train": train,
+    "ablate": ablate,
     "demo": demo,
 }

@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> None:
     from ..comparing.run import compare
     from ..comparing.tables import csv_text, markdown
     from ..errors import RequestError
-    from ..figures import dark_figure
+    from ..figures import empty_figure
     from ..files.whole import write_whole
     from ..metrics import check_packages
     from ..weights import SPLINE
@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> None:
     methods = list(dict.fromkeys([SPLINE, *(options.methods or listed())]))
     check(methods)
     check_packages()
-    dark_figure(1, 1)
+    empty_figure(1, 1)
     cases = _cases(options)
     scores = []
     found = compare(cases, methods, options.out / "scores", computing(options), options.everywhere, options.jobs)

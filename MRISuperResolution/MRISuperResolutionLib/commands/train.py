@@ -7,6 +7,7 @@ the same folder, training goes on where it stopped; a finished run is exported a
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -29,10 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser.add_argument_group("settings in place of the protocol's"), Protocol)
 
 
-def add_options(group: Any, settings: type) -> None:
-    """An option for each field of ``settings``; what is not given stays None."""
+def add_options(group: Any, settings: type, names: Collection[str] | None = None) -> None:
+    """An option for each field of ``settings`` (or those of ``names``); what is not given stays None."""
     hints = get_type_hints(settings)
-    for entry in fields(settings):
+    for entry in (entry for entry in fields(settings) if names is None or entry.name in names):
         kinds = kinds_of(hints[entry.name])
         how: dict[str, Any] = {"help": entry.metadata.get("explanation", "").replace("%", "%%"), "default": None}
         named = [NONE if kind is type(None) else kind for kind in kinds]
@@ -60,7 +61,8 @@ def run(options: argparse.Namespace) -> None:
     from ..training.settings_file import make_job, make_protocol, overridden, read_settings, settings_text
     from ..weights import find_card
 
-    settings = overridden(read_settings(options.settings) if options.settings else {}, _given(options))
+    written = read_settings(options.settings) if options.settings else {}
+    settings = overridden(written, given_settings(options, Job, Protocol))
     protocol, job = make_protocol(settings), make_job(settings)
     text = settings_text(job, protocol)
     if options.write_settings:
@@ -97,9 +99,9 @@ def run(options: argparse.Namespace) -> None:
         print(write_table(rows, job.folder), end="")
 
 
-def _given(options: argparse.Namespace) -> dict[str, Any]:
-    """The settings among the options."""
-    names = [entry.name for settings in (Job, Protocol) for entry in fields(settings)]
+def given_settings(options: argparse.Namespace, *kinds: type) -> dict[str, Any]:
+    """What is given among the options of the settings of these ``kinds``."""
+    names = [entry.name for settings in kinds for entry in fields(settings)]
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if "architecture" in given:
         given["architecture"] = dict(_size(text) for text in given["architecture"])

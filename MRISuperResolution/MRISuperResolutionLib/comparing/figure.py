@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-from ..figures import DIFFERENCE_SHARE, dark_figure, repeated, show, upright
+from ..figures import DIFFERENCE_SHARE, empty_figure, repeated, show, upright
 from ..volume import Volume
 from ..weights import SPLINE
 from .case import Case
@@ -37,7 +37,7 @@ def draw(case: Case, scores: Sequence[Score]) -> bytes:
     spline = next((score.picture for score in scores if score.method == SPLINE), truth)
     region = _region(np.abs(spline - truth))
     bands = -(-len(pictures) // COLUMNS)
-    figure = dark_figure(2.5 * COLUMNS, 8.4 * bands)
+    figure = empty_figure(2.5 * COLUMNS, 8.4 * bands, facecolor="black")
     title = f"{case.truth.subject} {case.label}; third row: difference from the truth, ±{DIFFERENCE_SHARE:.0%}"
     figure.suptitle(title, color="white")
     axes = figure.subplots(3 * bands, COLUMNS, squeeze=False)

@@ -73,7 +73,7 @@ def _means(scores: Sequence[Score], methods: Sequence[str]) -> str:
                 f"{max(memory):.2f}" if memory else "-",
             ]
         )
-    return _table(HEAD, rows)
+    return table(HEAD, rows)
 
 
 def _volumes(scores: Sequence[Score], methods: Sequence[str]) -> str:
@@ -83,7 +83,7 @@ def _volumes(scores: Sequence[Score], methods: Sequence[str]) -> str:
         [subject, *("-" if found.get((case, m)) is None else f"{found[case, m]:.2f}" for m in methods)]
         for subject, case in subjects
     ]
-    return "PSNR in dB:\n\n" + _table(["subject", *methods], rows)
+    return "PSNR in dB:\n\n" + table(["subject", *methods], rows)
 
 
 def _tests(scores: Sequence[Score], methods: Sequence[str]) -> str:
@@ -105,7 +105,7 @@ def _tests(scores: Sequence[Score], methods: Sequence[str]) -> str:
         "p of Wilcoxon's signed-rank test on PSNR, all cases that both served; + where the method of the line is "
         f"the better one. A dash: fewer than {FEWEST_PAIRS} pairs."
     )
-    return f"{words}\n\n{_table(['method', *methods], rows)}"
+    return f"{words}\n\n{table(['method', *methods], rows)}"
 
 
 def _of(method: str, scores: Iterable[Score]) -> list[Score]:
@@ -120,6 +120,6 @@ def _spread(values: Sequence[float | None], digits: int) -> str:
     return f"{numbers.mean():.{digits}f} ({deviation:.{digits}f})"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -16,7 +16,7 @@ SIZES: dict[str, Collection[int]] = {
     "kernel": range(1, 32, 2),
     "references": range(9),
     "dimensions": (2, 3),
-    "gradient_input": (False, True),
+    **dict.fromkeys(("gradient_input", "residual"), (False, True)),
     "factor": range(1, 17),
     **dict.fromkeys(
         ("filters", "hidden_filters", "last_filters", "blocks", "gradient_layers", "refining_layers"), range(1, 1025)

@@ -17,7 +17,8 @@ class ReCNN(Network):
     the references on that grid. ``layers`` convolutions of ``filters`` filters with ReLU after each but the
     last; its output is added to the first channel. 10 layers of 64: 888,769 parameters; 20: 1,995,329.
     The receptive field is 2 layers + 1 voxels wide for 3 x 3 x 3 kernels. With ``gradient_input`` the first
-    layer sees the gradient of the first channel too (Du & He, Eq. 5).
+    layer sees the gradient of the first channel too (Du & He, Eq. 5). Without ``residual`` the last layer's output
+    is the result (the 10L-CNN of Pham et al., Fig. 4).
     """
 
     def __init__(
@@ -28,9 +29,10 @@ class ReCNN(Network):
         references: int = 0,
         dimensions: int = 3,
         gradient_input: bool = False,
+        residual: bool = True,
     ) -> None:
         super().__init__()
-        self.layers, self.filters, self.kernel = layers, filters, kernel
+        self.layers, self.filters, self.kernel, self.residual = layers, filters, kernel, residual
         self.references, self.dimensions, self.gradient_input = references, dimensions, gradient_input
         self.receptive_radius = gradient_input + layers * (kernel // 2)
         self.width = 2 * filters
@@ -52,9 +54,11 @@ class ReCNN(Network):
             "references": self.references,
             "dimensions": self.dimensions,
             "gradient_input": self.gradient_input,
+            "residual": self.residual,
         }
 
     def forward(self, x: Tensor) -> Tensor:
         # the sum stays in the input's precision: only the residual may be rounded
-        residual: Tensor = self.body(self.seen(x))
-        return x[:, :1] + residual.to(torch.promote_types(residual.dtype, x.dtype))
+        found: Tensor = self.body(self.seen(x))
+        found = found.to(torch.promote_types(found.dtype, x.dtype))
+        return x[:, :1] + found if self.residual else found

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import RequestError
+from ..figures import empty_figure
 
 LOG = "log"
 """Folder of the log in a run's folder: ``version_N/metrics.csv`` for the Nth start."""
@@ -51,13 +51,8 @@ def draw_curves(folder: Path, path: Path) -> None:
 
     Raises RequestError without matplotlib.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as missing:
-        raise RequestError("figures need matplotlib: pip install 'MRISuperResolution[evaluate]'") from missing
-
     curves = read_curves(folder)
-    figure = Figure(figsize=(9, 9), layout="constrained")
+    figure = empty_figure(9, 9)
     loss, rate, gain = figure.subplots(3, sharex=True, height_ratios=(2, 1, 2))
     if "loss" in curves:
         steps, losses = curves["loss"]
