@@ -59,4 +59,5 @@ def _figure(figure: dict[str, Any]) -> str:
     subject, contrast = figure["subject"], figure["contrast"]
     psnr = f"{figure['psnr_db']:.2f} ({figure['spline_psnr_db']:.2f})"
     ssim = f"{figure['ssim']:.4f} ({figure['spline_ssim']:.4f})"
-    return f"{subject} {contrast} {factors}: {psnr}, {ssim}"
+    precision = figure.get("precision", "float32")
+    return f"{subject} {contrast} {factors}: {psnr}, {ssim}" + (f" in {precision}" if precision != "float32" else "")

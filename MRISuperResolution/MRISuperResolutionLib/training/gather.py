@@ -46,11 +46,11 @@ def gather(
     validate   the subjects that validate, or a share of them such as "0.2", where no manifest says the split.
                The share is drawn by the subjects' names: a subject stays where it is when others join.
     register   give scans on another grid than that of their subject's others to them as companions too, after
-               a rigid alignment; else only those on the same grid, within 1e-3 mm, are companions
+               a rigid alignment, if they are true in 3D; else only those on the same grid, within 1e-3 mm, are
     cache      folder in which the volumes are kept as they come out; they are then mapped into memory when they
                are used, not held in it
 
-    A companion is of the same subject and session and true in 3D. Raises RequestError for data that is not
+    A companion is another contrast of the same subject and session. Raises RequestError for data that is not
     there, for a contrast or a subject that it does not hold, for a subject in both splits, and once for all
     bad volumes.
     """
@@ -131,16 +131,16 @@ def _lot(subject: str) -> float:
 def _companions(
     truth: Truth, same_head: Sequence[Truth], register: bool, cache: Path | None
 ) -> dict[str, np.ndarray]:
-    """Contrast -> voxels on the grid of ``truth``, of the other contrasts that are true in 3D."""
+    """Contrast -> voxels on the grid of ``truth``, of the other contrasts."""
     chosen: dict[str, np.ndarray] = {}
-    others = [t for t in same_head if t.contrast != truth.contrast and set(t.planes) == set(PLANES)]
+    others = [t for t in same_head if t.contrast != truth.contrast]
     # the first of each contrast, one that needs no alignment before all others
     for other in sorted(others, key=lambda t: not _same_grid(t.volume.grid, truth.volume.grid)):
         if other.contrast in chosen:
             continue
         if _same_grid(other.volume.grid, truth.volume.grid):
             chosen[other.contrast] = other.volume.array
-        elif register:
+        elif register and set(other.planes) == set(PLANES):
             chosen[other.contrast] = _registered(other.volume, truth.volume, cache)
     return chosen
 

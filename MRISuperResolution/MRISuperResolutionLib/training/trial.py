@@ -13,7 +13,7 @@ from ..figures import Row, repeated
 from ..grid import PLANES, Triple
 from ..metrics import evaluate
 from ..progress import Quiet
-from ..upscaling import upscale
+from ..upscaling import Computing, upscale
 from ..volume import Volume, divisible
 from ..weights import SPLINE, Card
 from .protocol import Protocol
@@ -26,13 +26,14 @@ class Trial:
     """What came out for one volume, ``truth`` on the grid of ``high``, at ``factors`` along i, j, k.
 
     ``plane`` is that of the slices which a 2D network worked on; None in 3D. ``references``: how many other
-    contrasts the network was given.
+    contrasts the network was given; ``precision``: that it computed in.
     """
 
     truth: Truth
     plane: str | None
     factors: Triple
     references: int
+    precision: str
     high: Volume
     low: Volume
     spline: Volume
@@ -47,6 +48,7 @@ class Trial:
             "plane": self.plane,
             "factors": list(self.factors),
             "references": self.references,
+            "precision": self.precision,
             "psnr_db": round(found["psnr_db"], 3),
             "ssim": round(found["ssim"], 5),
             "spline_psnr_db": round(spline["psnr_db"], 3),
@@ -68,7 +70,8 @@ class Trial:
 
 
 def trials(card: Card, truths: Sequence[Truth], protocol: Protocol, factors: Sequence[Triple]) -> Iterator[Trial]:
-    """The weights of ``card`` on every volume of ``truths`` that they can serve, under the protocol's blur.
+    """The weights of ``card`` on every volume of ``truths`` that they can serve, under the protocol's blur and in its
+    precision.
 
     Networks on the target grid at all of ``factors``, others at their own; 2D networks in the first plane in
     which the volume is true; networks that can go without their references with and without.
@@ -112,8 +115,8 @@ def _trial(
         spacing=high.grid.spacing,
         plane=plane,
         references=[Volume(truth.companions[name], truth.volume.grid) for name in names],
+        computing=Computing(precision=protocol.precision),
         progress=Quiet(),
     )
-    return Trial(
-        truth, plane, factors, references, high, low, upscale(low, SPLINE, spacing=high.grid.spacing), result
-    )
+    spline = upscale(low, SPLINE, spacing=high.grid.spacing)
+    return Trial(truth, plane, factors, references, protocol.precision, high, low, spline, result)

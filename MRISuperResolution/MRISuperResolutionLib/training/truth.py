@@ -34,7 +34,7 @@ class Truth:
     """One volume of one subject: voxels in normalised units [i, j, k], and what it may be used for.
 
     planes      the planes in which it is true; all three mean in 3D too
-    companions  contrast -> another scan of the same head, true in 3D: float32 [i, j, k] in normalised units
+    companions  contrast -> another scan of the same head: float32 [i, j, k] in normalised units
                 of its own, on the grid of ``volume``
     """
 
