@@ -14,6 +14,8 @@ from MRISuperResolutionLib.errors import Cancelled, OutOfMemory, RequestError
 from MRISuperResolutionLib.memory import GIB, process_memory
 from MRISuperResolutionLib.networks import build
 from MRISuperResolutionLib.networks.base import Network
+from MRISuperResolutionLib.slabs import SLABS, Slabs, choose_slabs
+from MRISuperResolutionLib.streaming import run_slabs
 from MRISuperResolutionLib.tiling import choose_tile, tiles
 
 CPU = torch.device("cpu")
@@ -73,7 +75,8 @@ def test_tiled_equals_untiled(architecture, size, most, seed):
     whole = untiled(network, source)
     radius = [network.receptive_radius] * 3
     smallest = int(np.prod([min(n, 1 + 2 * r) for n, r in zip(size, radius, strict=True)]))
-    tiled = run_network(network, source, device=CPU, tile_voxels=smallest + most)
+    most_bytes = int((smallest + most) * bytes_per_voxel(network, torch.float32)) + 1
+    tiled = run_network(network, source, device=CPU, most_bytes=most_bytes)
     assert tiled.dtype == np.float32
     assert tiled.shape == whole.shape
     assert np.abs(tiled - whole).max() <= 1e-5 * np.ptp(whole)
@@ -113,6 +116,68 @@ def test_cancel_stops_before_the_next_layer_and_leaves_no_hooks():
     assert not any(m._forward_pre_hooks for m in network.modules())
 
 
+def test_cancel_stops_a_stream_before_the_next_layer():
+    network = build({"name": "ReCNN", "layers": 5, "filters": 2})
+    calls = itertools.count()
+
+    def cancel(fraction):
+        if next(calls) == 7:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        run_network(network, source_for(network, (40, 8, 8)), device=CPU, report=cancel)
+    assert next(calls) == 8
+
+
+CHAINS = [
+    {"name": "ReCNN", "layers": 4, "filters": 3},
+    {"name": "ReCNN", "layers": 3, "filters": 3, "references": 1, "kernel": 5, "gradient_input": True},
+    {"name": "ReCNN", "layers": 3, "filters": 3, "residual": False},
+    {"name": "SRCNN3D", "filters": 3, "hidden_filters": 2},
+]
+
+
+@settings(max_examples=40)
+@given(
+    architecture=st.sampled_from(CHAINS),
+    size=sizes,
+    planes=st.sampled_from(SLABS),
+    cut=st.booleans(),
+    seed=st.integers(0, 9),
+)
+def test_streamed_equals_untiled(architecture, size, planes, cut, seed):
+    """Whatever the slab, along whichever axis, in one column or several."""
+    torch.manual_seed(seed)
+    network = build(architecture).eval()
+    source = source_for(network, size, seed)
+    whole = untiled(network, source)
+    axis = int(np.argmax(size))
+    core = [max(1, n // 2) if cut else n for a, n in enumerate(size) if a != axis]
+    result = np.empty(size, np.float32)
+    run_slabs(network, source, result, Slabs(axis, planes, tuple(core), 0, 0), CPU, torch.float32, lambda share: None)
+    assert np.abs(result - whole).max() <= 1e-5 * np.ptp(whole)
+
+
+@given(
+    size=sizes,
+    radius=st.integers(0, 6),
+    held=st.integers(1, 50),
+    moving=st.integers(1, 20),
+    most=st.integers(1, 20_000),
+)
+def test_chosen_slabs_fit_and_all_memory_computes_nothing_twice(size, radius, held, moving, most):
+    slabs = choose_slabs(size, radius, held, moving, 4, most)
+    face = sorted(size)[:2]
+    smallest = 4 * (held + moving) * np.prod([min(n, 1 + 2 * radius) for n in face])
+    if slabs is None:
+        assert most < smallest
+        return
+    assert slabs.bytes <= most
+    assert size[slabs.axis] == max(size)
+    if most >= 4 * (held + 16 * moving) * np.prod(face):
+        assert slabs.voxels == np.prod(size)
+
+
 class SmallMemory(Network):
     """Stands in for a GPU: runs out of memory on pieces of more than ``most`` voxels, as torch reports it."""
 
@@ -141,7 +206,7 @@ def test_out_of_memory_makes_tiles_smaller_and_the_result_stays_the_same():
     source = source_for(network, (24, 24, 24))
     whole = run_network(network, source, device=CPU)
     network.most, network.asked = 3000, []
-    small = run_network(network, source, device=CPU, tile_voxels=24**3)
+    small = run_network(network, source, device=CPU, most_bytes=10**9)
     assert max(network.asked) == 24**3
     assert np.abs(small - whole).max() < 1e-6
 
@@ -154,7 +219,7 @@ def test_out_of_memory_in_the_smallest_tile_says_what_would_help():
 
 def test_other_errors_of_the_network_are_not_taken_for_memory():
     network = build({"name": "ReCNN", "layers": 2, "filters": 2})
-    with pytest.raises(RuntimeError, match="channels"):
+    with pytest.raises(RuntimeError, match="shape"):
         run_network(network, np.zeros((3, 5, 5, 5), np.float32), device=CPU)
 
 
@@ -165,15 +230,14 @@ def test_a_limit_below_what_the_process_has_is_refused():
 
 
 def test_the_limit_decides_the_tile():
-    network = build({"name": "ReCNN", "layers": 2, "filters": 64})
-    size = (40, 40, 40)
+    network = build({"name": "ResNet", "factor": 2, "filters": 16, "blocks": 1})
     per_voxel = bytes_per_voxel(network, torch.float32)
-    assert per_voxel > 2 * 64 * 4
+    assert per_voxel > 2 * 16 * 4
     seen = []
-    network.body[0].register_forward_pre_hook(lambda m, x: seen.append(x[0][0, 0].numel()))
+    network.head.register_forward_pre_hook(lambda m, x: seen.append(x[0].numel()))
     limit = process_memory() + int(30_000 * per_voxel) + 100 * 2**20
-    run_network(network, source_for(network, size), device=CPU, memory_limit=limit)
-    assert len(seen) >= 1
+    run_network(network, source_for(network, (160, 40, 40)), device=CPU, memory_limit=limit)
+    assert len(seen) > 1
     assert max(seen) * per_voxel < limit
 
 

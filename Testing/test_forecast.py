@@ -30,10 +30,15 @@ def test_forecast_of_a_network_counts_its_voxels():
     whole = forecast(THICK, card, asked, 64 * GIB)
     assert whole.target.size == (256, 256, 132)
     assert whole.operations == card.cost["operations"] * 256 * 256 * 132
-    tiled = forecast(THICK, card, asked, 2 * GIB)
-    assert tiled.operations > whole.operations
-    assert tiled.memory <= 2 * GIB < whole.memory
-    assert tiled.seconds(1e11) > whole.seconds(1e11) > whole.seconds(2e11)
+    # thinner slabs, no work done twice
+    thin = forecast(THICK, card, asked, 2 * GIB)
+    assert thin.operations == whole.operations
+    assert thin.memory <= 2 * GIB < whole.memory
+    # columns with margins
+    cut = forecast(THICK, card, asked, int(0.7 * GIB))
+    assert cut.operations > whole.operations
+    assert cut.memory <= 0.7 * GIB
+    assert cut.seconds(1e11) > whole.seconds(1e11) > whole.seconds(2e11)
 
 
 def test_forecast_of_slices_counts_those_of_the_input():

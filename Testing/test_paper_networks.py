@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from MRISuperResolutionLib.engine import run_network
+from MRISuperResolutionLib.engine import bytes_per_voxel, run_network
 from MRISuperResolutionLib.errors import RequestError
 from MRISuperResolutionLib.grid import PLANES, Grid
 from MRISuperResolutionLib.networks import build
@@ -168,7 +168,8 @@ def test_tiles_give_what_the_whole_gives(architecture):
     cpu = torch.device("cpu")
     whole = run_network(network, source, device=cpu)
     across = 2 * network.receptive_radius + 3
-    tiled = run_network(network, source, device=cpu, tile_voxels=across**network.dimensions)
+    most_bytes = int(across**network.dimensions * bytes_per_voxel(network, torch.float32)) + 1
+    tiled = run_network(network, source, device=cpu, most_bytes=most_bytes)
     assert whole.shape == tuple(n * f for n, f in zip(size, _factors(network), strict=True))
     assert np.abs(tiled - whole).max() <= 1e-5 * np.ptp(whole)
 

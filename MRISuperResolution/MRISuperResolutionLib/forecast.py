@@ -12,6 +12,7 @@ import numpy as np
 from .grid import Grid
 from .memory import GIB, RESULT_BYTES
 from .request import Plan
+from .slabs import choose_slabs
 from .tiling import choose_tile, tiles
 from .weights import Card
 
@@ -60,13 +61,23 @@ def forecast(grid: Grid, card: Card | Method | None, plan: Plan, memory_limit: i
     if plan.slice_axis is not None:
         size = size[plan.slice_axis], *(n for a, n in enumerate(size) if a != plan.slice_axis)
         radius = (0, *radius[1:])
-    most = int(max(0, memory_limit - resting) / card.cost["bytes"])
-    core = choose_tile(size, radius, most)
-    if core is None:
+    computed = _computed(card, size, radius, max(0, memory_limit - resting))
+    if computed is None:
         return Forecast(plan.target, resting, card.cost["operations"] * math.prod(size))
+    voxels, memory = computed
+    return Forecast(plan.target, resting + memory, card.cost["operations"] * voxels)
+
+
+def _computed(card: Card, size: tuple[int, ...], radius: tuple[int, ...], most_bytes: int) -> tuple[int, int] | None:
+    """Voxels that the network will compute on and bytes that it will take, by the engine's own plan in float32."""
+    if "held" in card.cost:
+        slabs = choose_slabs(size, radius[-1], card.cost["held"], card.cost["moving"], 4, most_bytes)
+        return (slabs.voxels, slabs.bytes) if slabs else None
+    core = choose_tile(size, radius, int(most_bytes / card.cost["bytes"]))
+    if core is None:
+        return None
     voxels = [tile.voxels for tile in tiles(size, radius, core)]
-    memory = resting + int(max(voxels) * card.cost["bytes"])
-    return Forecast(plan.target, memory, card.cost["operations"] * sum(voxels))
+    return sum(voxels), int(max(voxels) * card.cost["bytes"])
 
 
 def processor_rate(seconds: float = 0.05) -> float:

@@ -36,8 +36,9 @@ class Card:
     acquisition   the acquisition model that made its training pairs
     training      data with their licences, settings, the command
     figures       per validation subject: factors, PSNR in dB and SSIM of spline and of the network
-    cost          for each voxel of the network's input: "operations", "bytes" of memory in float32; and the
-                  "radius" in voxels that it sees
+    cost          for each voxel of the network's input: "operations", "bytes" of memory in float32; the "radius"
+                  in voxels that it sees; of chains, which are streamed, numbers "held" and "moving" for each voxel of
+                  the face (see ``slabs.choose_slabs``)
     """
 
     name: str
@@ -144,11 +145,15 @@ def cost_of(network: Network) -> dict[str, float]:
     import torch
 
     from .engine import bytes_per_voxel
+    from .streaming import stream_numbers
 
+    chain = network.chain()
+    held, moving, _ = stream_numbers(chain, torch.float32) if chain else (0.0, 0.0, 4)
     return {
         "operations": network.operations(),
         "bytes": bytes_per_voxel(network, torch.float32),
         "radius": network.receptive_radius,
+        **({"held": held, "moving": moving} if chain else {}),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,21 @@ import torch
 from torch import Tensor, nn
 
 from .sobel import gradient_magnitude
+
+
+@dataclass(frozen=True)
+class Link:
+    """A convolution of a chain (odd cubic kernel, zero padding), with ReLU after it or not; ``exact``: in single
+    precision whatever the others compute in."""
+
+    convolution: nn.Conv3d
+    rectified: bool
+    exact: bool = False
+
+    @property
+    def radius(self) -> int:
+        """Voxels to each side that it sees."""
+        return self.convolution.kernel_size[0] // 2
 
 
 class Network(nn.Module, ABC):
@@ -45,6 +61,15 @@ class Network(nn.Module, ABC):
             return x
         image, references = x[:, :1], x[:, 1:]
         return torch.cat([image, gradient_magnitude(image), references], dim=1)
+
+    def chain(self) -> list[Link] | None:
+        """The layers of a network that is no more than 3D convolutions one after the other, between ``seen`` and
+        ``completed``; None for all others. The engine can stream a chain (see ``streaming``)."""
+        return None
+
+    def completed(self, x: Tensor, found: Tensor) -> Tensor:
+        """The output, of the input and of what the chain gives."""
+        return found
 
     def map_bytes(self, itemsize: int) -> float:
         """Bytes of feature maps per input voxel when convolutions work on numbers of ``itemsize`` bytes."""

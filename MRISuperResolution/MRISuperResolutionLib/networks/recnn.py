@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .base import Network, convolution, initialise
+from .base import Link, Network, convolution, initialise
 
 
 class ReCNN(Network):
@@ -58,7 +58,15 @@ class ReCNN(Network):
         }
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.completed(x, self.body(self.seen(x)))
+
+    def completed(self, x: Tensor, found: Tensor) -> Tensor:
         # the sum stays in the input's precision: only the residual may be rounded
-        found: Tensor = self.body(self.seen(x))
         found = found.to(torch.promote_types(found.dtype, x.dtype))
         return x[:, :1] + found if self.residual else found
+
+    def chain(self) -> list[Link] | None:
+        if self.dimensions == 2:
+            return None
+        layers = [layer for layer in self.body if isinstance(layer, nn.Conv3d)]
+        return [Link(layer, rectified=layer is not layers[-1]) for layer in layers]

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from .base import Network, convolution, in_full_precision, initialise
+from .base import Link, Network, convolution, in_full_precision, initialise
 
 
 class SRCNN3D(Network):
@@ -41,6 +41,10 @@ class SRCNN3D(Network):
     @property
     def architecture(self) -> dict[str, Any]:
         return {"name": "SRCNN3D", "filters": self.filters, "hidden_filters": self.hidden_filters}
+
+    def chain(self) -> list[Link]:
+        first, second, third = (layer for layer in self.modules() if isinstance(layer, nn.Conv3d))
+        return [Link(first, True), Link(second, True), Link(third, False, exact=True)]
 
     def forward(self, x: Tensor) -> Tensor:
         return in_full_precision(self.tail, self.body(x))

@@ -1,0 +1,58 @@
+"""How a volume is streamed through a chain of convolutions in the memory that there is; needs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .tiling import choose_tile, tiles
+
+SLABS = (16, 8, 4, 2, 1)
+"""Planes that may be pushed at a time."""
+
+COST_OF_A_PUSH = 0.1
+"""Of computing a plane: what each push costs besides, in the planes that every layer keeps and copies."""
+
+
+@dataclass(frozen=True)
+class Slabs:
+    """Stream along ``axis``, ``planes`` at a time, columns of ``core`` voxels of the face at a time.
+
+    voxels  that the network computes on, margins of the columns included
+    bytes   of memory
+    """
+
+    axis: int
+    planes: int
+    core: tuple[int, ...]
+    voxels: int
+    bytes: int
+
+    def face(self, size: Sequence[int]) -> list[int]:
+        """The two edges of the face that the columns cover."""
+        return [n for axis, n in enumerate(size) if axis != self.axis]
+
+
+def choose_slabs(
+    size: Sequence[int], radius: int, held: float, moving: float, itemsize: int, most_bytes: int
+) -> Slabs | None:
+    """The quickest way to stream a volume of ``size`` through a chain in ``most_bytes``; None where none fits.
+
+    radius  voxels to each side that the chain sees
+    held    numbers of ``itemsize`` bytes that the chain keeps for each voxel of the face
+    moving  those that each plane of a push takes besides
+    """
+    axis = int(np.argmax(size))
+    face = [n for a, n in enumerate(size) if a != axis]
+    found: list[tuple[float, Slabs]] = []
+    for planes in SLABS:
+        bytes_voxel = itemsize * (held + planes * moving)
+        core = choose_tile(face, (radius, radius), int(most_bytes / bytes_voxel))
+        if core is not None:
+            columns = [column.voxels for column in tiles(face, (radius, radius), core)]
+            voxels = sum(columns) * size[axis]
+            slabs = Slabs(axis, planes, core, voxels, int(max(columns) * bytes_voxel))
+            found.append((voxels * (1 + COST_OF_A_PUSH / planes), slabs))
+    return min(found, key=lambda pair: pair[0])[1] if found else None
