@@ -126,13 +126,16 @@ def test_noise_is_the_same_for_every_method():
     assert not np.array_equal(first.array, Case(case.truth, Acquisition((2, 2, 2))).pair()[1].array)
 
 
-def test_tissue_encloses_dark_fluid_and_leaves_the_background_out():
+def test_tissue_encloses_dark_fluid_and_leaves_the_background_and_its_rim_out():
     array = np.zeros((20, 20, 20), np.float32)
     array[4:16, 4:16, 4:16] = 1
     array[8:12, 8:12, 8:12] = 0
     inside = tissue(Volume(array, Grid(array.shape)))
     assert inside[9, 9, 9]
-    assert inside.sum() == 12**3
+    assert inside.sum() == 8**3
+    # a head that goes on beyond the volume has no rim there
+    cut = tissue(Volume(array[6:], Grid(array[6:].shape)))
+    assert cut[0, 9, 9]
 
 
 @pytest.mark.parametrize("factor", [2, 3])

@@ -21,6 +21,10 @@ from ..volume import Volume, divisible
 FOREGROUND = 0.05
 """Share of the truth's range above which a voxel is tissue; what it encloses is tissue too."""
 
+RIM = 2
+"""Outermost voxels of the tissue that are left out: an extracted brain's edge is the extraction's, and one side of it
+alone would be counted."""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -128,5 +132,6 @@ def _but_across(axis: int, values: Triple) -> Triple:
 
 
 def tissue(high: Volume) -> np.ndarray:
-    """bool [i, j, k]: voxels of ``high`` (normalised) that are tissue, or enclosed by it."""
-    return np.asarray(ndimage.binary_fill_holes(high.array > FOREGROUND))
+    """bool [i, j, k]: voxels of ``high`` (normalised) that are tissue, or enclosed by it, and not at its rim."""
+    whole = ndimage.binary_fill_holes(high.array > FOREGROUND)
+    return np.asarray(ndimage.binary_erosion(whole, iterations=RIM, border_value=1))

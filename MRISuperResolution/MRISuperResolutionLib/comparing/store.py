@@ -21,7 +21,7 @@ from .case import Case
 from .contenders import family
 from .trying import Score
 
-FORMAT = 2
+FORMAT = 3
 """Of a score: to be raised when it says more or something else."""
 
 

@@ -45,11 +45,12 @@ def markdown(scores: Sequence[Score], methods: Sequence[str]) -> str:
     return "\n\n".join([*parts, "## Significance", tests]) + "\n"
 
 
-MEANINGS = """Mean (standard deviation) over the volumes; gain: PSNR over that of the cubic spline on the same
-volumes. PSNR over the range of the truth's intensities; SSIM with Gaussian weights of 1.5 voxels, in 3D, and in 2D of
-each axial slice. Gradient and detail: root mean square of the error of the gradient's magnitude, and of the error
-above the input's Nyquist limit, over that of the truth; 1 where nothing of it is restored. Seconds and memory are
-those of the machine that computed them. A dash: the method was not made for it."""
+MEANINGS = """Mean (standard deviation) over the volumes, inside the tissue (its two outermost voxels left out) unless
+all voxels were asked for; gain: PSNR over that of the cubic spline on the same volumes. PSNR over the range of the
+truth's intensities; SSIM with Gaussian weights of 1.5 voxels, in 3D, and in 2D of each axial slice. Gradient and
+detail: root mean square of the error of the gradient's magnitude, and of the error above the input's Nyquist limit,
+over that of the truth; 1 where nothing of it is restored. Seconds and memory are those of the machine that computed
+them. A dash: the method was not made for it."""
 
 
 def _means(scores: Sequence[Score], methods: Sequence[str]) -> str:
