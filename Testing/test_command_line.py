@@ -74,6 +74,9 @@ def reference(volume):
         ("slices --scale 2 --plane axial", (28, 24, 8), {"plane": "axial"}),
         ("slices --plane coronal", (28, 24, 8), {"plane": "coronal"}),
         ("slices --plane sagittal", (28, 24, 8), {"plane": "sagittal"}),
+        ("plain --blur fixed --sigma 0.7", (28, 24, 16), {"blur": "fixed", "sigma": "0.7", "noise_level": "0.01"}),
+        ("plain --scale 1 1 3 --blur thickness --noise-level 0", (14, 12, 24), {"blur": "thickness"}),
+        ("ibp --blur fixed --sigma 0.7", (28, 24, 16), {"model": "ibp"}),
         ("guided --reference REF", (28, 24, 16), {"references": "1", "registered": "False"}),
     ],
 )
@@ -478,6 +481,13 @@ def test_an_input_is_refused(mrisr_here, tmp_path, results, name, make, words):
         ("--model missing.safetensors", "missing.safetensors"),
         ("", "--model"),
         ("--model spline --sharpen", "--sharpen"),
+        ("--model spline --blur fixed", "interpolates"),
+        ("--model plain --blur none", "--blur"),
+        ("--model plain --sigma 1", "--blur"),
+        ("--model plain --noise-level 0.1", "--blur"),
+        ("--model plain --blur thickness --sigma 1", "leave one"),
+        ("--model plain --blur fixed --sigma -1", "sigma"),
+        ("--model plain --blur fixed --noise-level 2", "noise level"),
     ],
 )
 def test_a_request_is_refused(mrisr_here, volume, results, options, words):

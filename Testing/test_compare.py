@@ -65,6 +65,16 @@ def test_tables_hold_every_method_on_every_volume(mrisr_here, heads, tmp_path):
     assert (out / "scores.md").read_text(encoding="utf-8") in outcome.out
 
 
+def test_a_network_that_explains_the_scan_beats_one_that_does_not(mrisr_here, heads, tmp_path):
+    out = tmp_path / "out"
+    options = ["--factors", "2", "--methods", "plain", "plain+consistent", "--out", out]
+    outcome = mrisr_here("compare", heads, *options)
+    assert outcome.code == 0, outcome.err
+    psnr = {(r["subject"], r["method"]): float(r["psnr_db"]) for r in scores(out)}
+    for subject in ("sub-0", "sub-1"):
+        assert psnr[subject, "plain+consistent"] > psnr[subject, "plain"] + 1
+
+
 def test_slices_are_degraded_in_their_plane_alone(mrisr_here, heads, tmp_path):
     outcome = mrisr_here(
         "compare", heads, "--planes", "axial", "coronal", "--methods", "slices", "linear", "--out", tmp_path / "out"
@@ -229,6 +239,7 @@ def test_a_truth_serves_where_it_is_true():
         (["HEADS", "--jobs", "0"], "--jobs"),
         (["HEADS", "--contrasts", "PDw"], "PDw"),
         (["HEADS", "--kspace", "2"], "k-space"),
+        (["HEADS", "--methods", "nmu+consistent"], "for networks"),
     ],
 )
 def test_refused_in_one_sentence(mrisr_here, heads, tmp_path, options, words):

@@ -1,5 +1,6 @@
 """The road from volume to volume: geometry, units, planes, references, and the original left as it was."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from MRISuperResolutionLib import Cancelled, Computing, Grid, RequestError, Volume, reference, upscale
+from MRISuperResolutionLib.acquisition import Acquisition
 from MRISuperResolutionLib.networks import build
 from MRISuperResolutionLib.operators import resample
 from MRISuperResolutionLib.phantom import brain_phantom
@@ -196,6 +198,33 @@ def test_the_header_says_how_it_was_made(models):
     assert len(header["MRISuperResolution.sha256"]) == 64
     assert "research use" in header["MRISuperResolution.notice"]
     assert len(header[NOTE]) <= 100
+
+
+@pytest.mark.parametrize(("kind", "factors"), [("3D", (2, 2, 2)), ("3D", (1, 1, 2.5)), ("2D", (2, 2, 1))])
+def test_a_known_scan_is_explained(models, kind, factors):
+    """Whatever the network makes, its scan is the input; as closely as the noise allows."""
+    acquisition = Acquisition(factors, sigma=0.8)
+    truth = brain((20, 20, 20))
+    low = Volume(acquisition.apply(truth.array), acquisition.grid(truth.grid))
+    asked = {"plane": "axial"} if kind == "2D" else {"scale": factors}
+    results = [
+        upscale(low, models[kind], **asked, acquisition=known, computing=CPU)
+        for known in (None, replace(acquisition, noise="rician", noise_level=0.01), acquisition)
+    ]
+    left = [np.abs(acquisition.apply(result.array) - low.array).mean() for result in results]
+    wrong = [np.abs(result.array - truth.array).mean() for result in results]
+    assert left[0] > left[1] > 20 * left[2]
+    assert wrong[0] > wrong[1] > wrong[2]
+    header = results[2].header
+    assert float(header["MRISuperResolution.unexplained"]) < 0.05 * float(
+        header["MRISuperResolution.unexplained_before"]
+    )
+    assert header["MRISuperResolution.sigma"] == "0.8"
+
+
+def test_a_scan_of_another_size_is_refused(models):
+    with pytest.raises(RequestError, match="give the factors"):
+        upscale(brain(), models["3D"], scale=[2], acquisition=Acquisition((2, 2, 1)), computing=CPU)
 
 
 def test_a_spacing_asks_for_the_same_as_a_scale(models):

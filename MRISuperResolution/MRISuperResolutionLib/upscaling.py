@@ -16,6 +16,8 @@ from .grid import Grid
 from .intensity import Normalisation, to_type
 from .memory import GIB, RESULT_BYTES, memory_limit, process_memory
 from .methods.base import Method, assumed_acquisition
+from .methods.consistency import made_consistent
+from .methods.scan import Scan
 from .models import find_model
 from .operators import resample
 from .progress import PREPARED, Progress, Silent, Stage
@@ -78,7 +80,9 @@ def upscale(
     plane       for 2D models: "axial", "coronal" or "sagittal" (default: the plane of the thick slices)
     references  other contrasts of the subject for models that take them, on any grid; ``register`` aligns
                 them to ``volume`` first
-    acquisition how ``volume`` came from what is sought, for methods that undo it (default: the papers' blur)
+    acquisition how ``volume`` came from what is sought, if that is known: methods undo it (default: the papers'
+                blur), and what a network makes is changed so that it explains ``volume``, as closely as the noise
+                allows (see ``methods.consistency.made_consistent``)
     progress    is told how far the work is; may raise ``Cancelled``
 
     The header of the result says how it was made. ``volume`` is left as it was. Raises RequestError for a
@@ -90,6 +94,9 @@ def upscale(
     chosen = find_model(model)
     plan_ = plan(volume.grid, chosen, scale, spacing, plane, len(references))
     computed = _by_network if isinstance(chosen, Card) else _by_method
+    if acquisition:
+        # sizes that do not fit are refused before the work starts
+        Scan(acquisition, plan_.target.size, volume.grid.size)
     run = computed(chosen, plan_, acquisition, computing, progress)  # type: ignore[arg-type]
     progress.report(0.0, "preparing")
     normalisation = Normalisation.of(volume.array)
@@ -112,6 +119,8 @@ def _by_method(
             f"the model {method.name} computes on the CPU in float32, not with device {computing.device} and "
             f"precision {computing.precision}: leave them out"
         )
+    if acquisition and not method.undoes:
+        raise RequestError(f"the model {method.name} interpolates and undoes nothing: leave out the blur")
     _check_memory(plan_.target, RESULT_BYTES + method.bytes_voxel, memory_limit(computing.max_memory))
     assumed = acquisition or assumed_acquisition(plan_.factors)
     stage = Stage(progress, PREPARED, 0.95, "computing")
@@ -128,8 +137,6 @@ def _by_network(
     card: Card, plan_: Plan, acquisition: Acquisition | None, computing: Computing, progress: Progress
 ) -> Run:
     """What computes with a network, once all that can be refused has been."""
-    if acquisition is not None:
-        raise RequestError(f"the model {card.name} has learned what to undo: leave out the acquisition")
     ready = _prepare(card, computing, progress)
     _check_memory(plan_.target, RESULT_BYTES, memory_limit(computing.max_memory))
 
@@ -138,6 +145,15 @@ def _by_network(
         used, high = _compute(ready, source, computing, progress)
         if plan_.slice_axis is not None:
             high = np.moveaxis(high, 0, plan_.slice_axis)
+        explained = {}
+        if acquisition:
+            high, before, after = made_consistent(high, low, acquisition)
+            explained = {
+                **{name: getattr(acquisition, name) for name in ("blur", "sigma", "noise_level")},
+                # of the scan, in normalised units
+                "unexplained_before": f"{before:.2g}",
+                "unexplained": f"{after:.2g}",
+            }
         return high, {
             "model": card.name,
             "sha256": card.sha256,
@@ -146,6 +162,7 @@ def _by_network(
             "device": str(used.device),
             "precision": str(used.precision).removeprefix("torch."),
             "licence": card.licence,
+            **explained,
         }
 
     return run

@@ -32,7 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--list", action="store_true", help="print the names of the methods, one a line")
     parser.add_argument("--data-folder", type=Path, metavar="PATH", help="that the paths of a manifest start from")
     parser.add_argument("--contrasts", nargs="+", default=[], metavar="NAME", help="to compare on")
-    parser.add_argument("--methods", nargs="+", metavar="NAME", help="default: all; spline is always there")
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        metavar="NAME",
+        help="default: all; spline is always there. NAME+consistent: what the network NAME makes, changed so that it "
+        "explains the scan",
+    )
     parser.add_argument(
         "--protocol", choices=list(PROTOCOLS), help="degrade as that paper does; the options below override it"
     )

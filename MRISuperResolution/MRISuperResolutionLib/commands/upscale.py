@@ -13,8 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ..acquisition import Acquisition
+    from ..grid import Triple
     from ..progress import Progress
     from ..upscaling import Computing
+
+USUAL_NOISE = 0.01
+"""Of a clinical scan, as a share of its range."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,6 +50,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="other contrasts of the same head",
     )
     parser.add_argument("--register", action="store_true", help="align the references to the input first")
+    parser.add_argument(
+        "--blur",
+        choices=("fixed", "thickness"),
+        help="how the scanner blurred, if you know it: a Gaussian of --sigma, or one as wide as the input's voxels. "
+        "What a network makes is then changed so that it explains the scan; ibp, lrtv and nmu undo it (their "
+        "default: fixed)",
+    )
+    parser.add_argument("--sigma", type=float, metavar="X", help="of the fixed blur, in fine voxels (default: 1)")
+    parser.add_argument(
+        "--noise-level",
+        type=float,
+        metavar="X",
+        help="of the scan, as a share of its range: how closely to explain it (default with --blur: "
+        f"{USUAL_NOISE:g})",
+    )
     add_computing_arguments(parser)
     parser.add_argument("--progress", choices=("auto", "bar", "json", "none"), default="auto")
     parser.add_argument("--overwrite", action="store_true", help="replace OUT if it is there")
@@ -95,6 +115,10 @@ def _upscale(options: argparse.Namespace, progress: Progress) -> None:
     from ..request import plan
     from ..upscaling import upscale
 
+    if options.blur is None and (options.sigma is not None or options.noise_level is not None):
+        raise RequestError("--sigma and --noise-level tell more of the blur: add --blur")
+    if options.blur == "thickness" and options.sigma is not None:
+        raise RequestError("--sigma is of the fixed blur, not of --blur thickness: leave one of them out")
     if options.register and not options.reference:
         raise RequestError("--register aligns references, but none is given: add --reference")
     refuse_to_replace([options.input, *options.reference], options.output)
@@ -102,8 +126,9 @@ def _upscale(options: argparse.Namespace, progress: Progress) -> None:
     model = find_model(options.model)
     progress.report(0.0, "reading")
     volume = read_volume(options.input)
-    target = plan(volume.grid, model, options.scale, options.spacing, options.plane, len(options.reference)).target
-    check_output(options.output, target, volume.array.dtype, options.overwrite)
+    plan_ = plan(volume.grid, model, options.scale, options.spacing, options.plane, len(options.reference))
+    acquisition = _acquisition(options, plan_.factors)
+    check_output(options.output, plan_.target, volume.array.dtype, options.overwrite)
     result = upscale(
         volume,
         options.model,
@@ -112,6 +137,7 @@ def _upscale(options: argparse.Namespace, progress: Progress) -> None:
         plane=options.plane,
         references=[read_volume(path) for path in options.reference],
         register=options.register,
+        acquisition=acquisition,
         computing=how,
         progress=progress,
     )
@@ -128,3 +154,14 @@ def _upscale(options: argparse.Namespace, progress: Progress) -> None:
             "provenance": dict(result.header),
         }
     )
+
+
+def _acquisition(options: argparse.Namespace, factors: Triple) -> Acquisition | None:
+    """How the scan came from what is sought, where the user tells."""
+    from ..acquisition import Acquisition
+
+    if options.blur is None:
+        return None
+    level = USUAL_NOISE if options.noise_level is None else options.noise_level
+    sigma = 1.0 if options.sigma is None else options.sigma
+    return Acquisition(factors, options.blur, sigma, noise="rician" if level else "none", noise_level=level)

@@ -13,6 +13,9 @@ from ..volume import Volume
 from ..weights import Card, catalogue
 from .case import Case
 
+CONSISTENT = "+consistent"
+"""Behind the name of weights: what they make is changed so that it explains the scan."""
+
 SUFFIX = re.compile(r"(-(t1w|t2w|flair|pdw))*(-x\d+)?$")
 """What a family's name lacks: contrasts and a factor."""
 
@@ -29,7 +32,10 @@ def family(name: str) -> str:
 def check(names: list[str]) -> None:
     """Raise RequestError for a name that stands for nothing."""
     known = listed()
-    for name in names:
+    for given in names:
+        name = given.removesuffix(CONSISTENT)
+        if name != given and name in METHODS:
+            raise RequestError(f"{given!r}: {CONSISTENT} is for networks, and {name} is none")
         if name not in known:
             try:
                 find_model(name)
@@ -40,8 +46,10 @@ def check(names: list[str]) -> None:
 def contender(name: str, case: Case, low: Volume, references: int) -> tuple[Card | Method, int] | None:
     """The model that ``name`` stands for in this case, and how many references it is given; None where there is none.
 
-    Of a family, the weights that were made for the case's contrast and factors; of several, the first.
+    ``CONSISTENT`` behind it makes no difference. Of a family, the weights that were made for the case's contrast and
+    factors; of several, the first.
     """
+    name = name.removesuffix(CONSISTENT)
     if name in listed() and name not in METHODS:
         models: list[Card | Method] = [card for card in catalogue() if family(card.name) == name]
         models = [m for m in models if isinstance(m, Card) and case.truth.contrast in m.contrasts]

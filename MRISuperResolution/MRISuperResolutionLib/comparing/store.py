@@ -18,7 +18,7 @@ from ..files.whole import write_whole
 from ..upscaling import Computing
 from ..weights import Card, catalogue
 from .case import Case
-from .contenders import family
+from .contenders import CONSISTENT, family
 from .trying import Score
 
 FORMAT = 3
@@ -53,6 +53,7 @@ class Store:
 
 def _weights(method: str) -> list[str]:
     """What tells the weights that ``method`` may stand for from others of that name."""
+    method = method.removesuffix(CONSISTENT)
     if method.endswith(".safetensors"):
         return [hashlib.sha256(Path(method).read_bytes()).hexdigest()]
     cards: list[Card] = [card for card in catalogue() if method in (card.name, family(card.name))]

@@ -15,7 +15,7 @@ from ..progress import Quiet
 from ..upscaling import Computing, upscale
 from ..volume import Volume
 from .case import Case, tissue
-from .contenders import contender
+from .contenders import CONSISTENT, contender
 
 METRICS = ("psnr_db", "ssim", "ssim_slices", "nrmse", "gradient_error", "high_frequency_error")
 """Of those that ``evaluate`` gives."""
@@ -53,8 +53,9 @@ class Score:
 def attempt(method: str, case: Case, computing: Computing, everywhere: bool = False) -> Score:
     """Degrade, upscale, compare: among tissue, or ``everywhere``, over the range of the truth there.
 
-    A method without weights is given the acquisition as it acts on the target grid, and computes on the CPU in
-    float32 whatever networks do; all are given the companions that they can use as references.
+    A method that undoes the acquisition is given it as it acts on the target grid, and so are networks that are to
+    be consistent with it. Methods compute on the CPU in float32 whatever networks do; all are given the companions
+    that they can use as references.
     """
     high, low = case.pair()
     names = sorted(case.truth.companions)
@@ -64,6 +65,7 @@ def attempt(method: str, case: Case, computing: Computing, everywhere: bool = Fa
         return Score(*common)
     model, count = found
     references = [Volume(case.truth.companions[name], case.truth.volume.grid) for name in names[:count]]
+    told = model.undoes if isinstance(model, Method) else method.endswith(CONSISTENT)
     forget_peak()
     start = time.perf_counter()
     result = upscale(
@@ -72,7 +74,7 @@ def attempt(method: str, case: Case, computing: Computing, everywhere: bool = Fa
         spacing=high.grid.spacing,
         plane=case.plane if model.dimensions == 2 else None,
         references=references,
-        acquisition=replace(case.acquisition, sampling="cells") if isinstance(model, Method) else None,
+        acquisition=replace(case.acquisition, sampling="cells") if told else None,
         computing=computing if not isinstance(model, Method) else Computing(max_memory=computing.max_memory),
         progress=Quiet(),
     )

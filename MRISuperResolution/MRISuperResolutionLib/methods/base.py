@@ -16,12 +16,14 @@ class Method(ABC):
 
     references   how many other contrasts of the head it can use; it never needs them
     bytes_voxel  memory that it takes for each voxel of the result, the result itself not counted
+    undoes       whether it makes use of the acquisition
     """
 
     name: str
     summary: str
     references: int = 0
     bytes_voxel: int = 0
+    undoes: bool = True
 
     # what a card says of a network, so that both are asked for in the same way
     dimensions = 3

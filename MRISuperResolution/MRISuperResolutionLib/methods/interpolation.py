@@ -25,6 +25,7 @@ class Interpolation(Method):
 
     # the volumes between the axes: at most one more than the result, in float32
     bytes_voxel = 8
+    undoes = False
 
     def __init__(self, name: str, summary: str, matrix: Callable[[int, int], np.ndarray]) -> None:
         self.name, self.summary, self.matrix = name, summary, matrix
