@@ -51,7 +51,7 @@ def make_case(card: Card) -> Case:
 
 
 def _reference(truth: Volume, card: Card) -> Any:
-    contrast = next(name for name in INTENSITIES if name not in card.contrasts)
+    contrast = next(name for name in INTENSITIES if name != card.contrasts[0])
     return add_volume(Volume(brain_phantom(truth.grid.size, contrast), truth.grid), f"Phantom {contrast}")
 
 
