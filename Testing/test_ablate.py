@@ -12,7 +12,7 @@ from MRISuperResolutionLib.files import write_volume
 from MRISuperResolutionLib.grid import Grid
 from MRISuperResolutionLib.networks import build
 from MRISuperResolutionLib.phantom import brain_phantom
-from MRISuperResolutionLib.training.protocol import preset
+from MRISuperResolutionLib.training.presets import preset
 from MRISuperResolutionLib.volume import Volume
 
 SIZE = (34, 32, 30)

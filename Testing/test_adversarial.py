@@ -29,7 +29,7 @@ from MRISuperResolutionLib.training.fit import check_fit
 from MRISuperResolutionLib.training.optimisers import rate_at
 from MRISuperResolutionLib.training.patches import PatchStream
 from MRISuperResolutionLib.training.perceptual import STAGES, Perceptual, layout
-from MRISuperResolutionLib.training.protocol import preset
+from MRISuperResolutionLib.training.presets import preset
 from MRISuperResolutionLib.training.run import train
 from MRISuperResolutionLib.training.simulation import simulated
 from MRISuperResolutionLib.training.truth import Truth, normalised

@@ -16,7 +16,7 @@ from MRISuperResolutionLib.networks.discriminators import CIRCLECritic, CPCECrit
 from MRISuperResolutionLib.networks.gan_circle import falling
 from MRISuperResolutionLib.phantom import brain_phantom
 from MRISuperResolutionLib.training.export import export
-from MRISuperResolutionLib.training.protocol import preset
+from MRISuperResolutionLib.training.presets import preset
 from MRISuperResolutionLib.training.run import train
 from MRISuperResolutionLib.training.truth import Truth, normalised
 from MRISuperResolutionLib.training.warm_start import warm_start

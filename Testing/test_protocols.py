@@ -28,14 +28,8 @@ from MRISuperResolutionLib.training.job import Job
 from MRISuperResolutionLib.training.losses import gradient_loss, loss_of
 from MRISuperResolutionLib.training.optimisers import OPTIMISERS, make_optimiser
 from MRISuperResolutionLib.training.patches import PatchStream
-from MRISuperResolutionLib.training.protocol import (
-    ADVERSARIAL,
-    PRESETS,
-    Protocol,
-    draw_factors,
-    parse_factors,
-    preset,
-)
+from MRISuperResolutionLib.training.presets import PRESETS, preset
+from MRISuperResolutionLib.training.protocol import ADVERSARIAL, Protocol, draw_factors, parse_factors
 from MRISuperResolutionLib.training.run import train
 from MRISuperResolutionLib.training.settings import setting
 from MRISuperResolutionLib.training.settings_file import (

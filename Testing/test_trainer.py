@@ -21,7 +21,7 @@ from MRISuperResolutionLib.training.checkpoints import BEST, LAST, read_checkpoi
 from MRISuperResolutionLib.training.curves import read_curves, running_mean
 from MRISuperResolutionLib.training.examine import Examiner
 from MRISuperResolutionLib.training.gather import gather
-from MRISuperResolutionLib.training.protocol import preset
+from MRISuperResolutionLib.training.presets import preset
 from MRISuperResolutionLib.volume import Volume
 from MRISuperResolutionLib.weights import find_card
 

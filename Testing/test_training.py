@@ -18,7 +18,8 @@ from MRISuperResolutionLib.phantom import brain_phantom
 from MRISuperResolutionLib.training.export import export
 from MRISuperResolutionLib.training.lesson import rate_at
 from MRISuperResolutionLib.training.patches import PatchStream
-from MRISuperResolutionLib.training.protocol import draw_factors, parse_factors, preset
+from MRISuperResolutionLib.training.presets import preset
+from MRISuperResolutionLib.training.protocol import draw_factors, parse_factors
 from MRISuperResolutionLib.training.run import noted_commands, train
 from MRISuperResolutionLib.training.trial import trials
 from MRISuperResolutionLib.training.truth import COLUMNS, read_manifest

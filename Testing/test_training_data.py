@@ -21,7 +21,7 @@ from MRISuperResolutionLib.phantom import HEAD_MM, brain_phantom
 from MRISuperResolutionLib.training import truth as truth_module
 from MRISuperResolutionLib.training.gather import gather
 from MRISuperResolutionLib.training.patches import PatchStream
-from MRISuperResolutionLib.training.protocol import preset
+from MRISuperResolutionLib.training.presets import preset
 from MRISuperResolutionLib.training.truth import read_manifest
 from MRISuperResolutionLib.volume import Volume
 

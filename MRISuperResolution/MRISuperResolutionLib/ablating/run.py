@@ -13,7 +13,8 @@ from ..errors import RequestError
 from ..grid import Triple
 from ..training.curves import Curve, read_curves
 from ..training.examine import Examiner
-from ..training.protocol import Protocol, highest, parse_factors, preset
+from ..training.presets import preset
+from ..training.protocol import Protocol, highest, parse_factors
 from ..training.run import train
 from ..training.truth import Truth
 from .studies import Study, Variant, find_variant

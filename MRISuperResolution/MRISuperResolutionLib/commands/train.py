@@ -14,7 +14,8 @@ from typing import Any, get_type_hints
 
 from ..errors import RequestError
 from ..training.job import Job
-from ..training.protocol import FINETUNE, Protocol
+from ..training.presets import FINETUNE
+from ..training.protocol import Protocol
 from ..training.settings import NONE, kinds_of
 
 METAVARS = {int: "N", float: "X", Path: "PATH"}

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import RequestError
-from .protocol import FINETUNE, PRESETS, FactorRange, factors_text, read_factors
+from .presets import FINETUNE, PRESETS
+from .protocol import FactorRange, factors_text, read_factors
 from .settings import read_fields, setting
 
 

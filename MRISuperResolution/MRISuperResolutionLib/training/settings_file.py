@@ -12,7 +12,8 @@ from typing import Any
 
 from ..errors import RequestError
 from .job import Job
-from .protocol import FINETUNE, Protocol, preset, resized
+from .presets import FINETUNE, preset
+from .protocol import Protocol, resized
 from .settings import NONE, plain_value
 
 JOB = {entry.name: entry for entry in fields(Job)}
