@@ -5,18 +5,20 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from MRISuperResolutionLib import Cancelled, Computing, Grid, RequestError, Volume, reference, upscale
 from MRISuperResolutionLib.acquisition import Acquisition
+from MRISuperResolutionLib.intensity import Normalisation
 from MRISuperResolutionLib.networks import build
 from MRISuperResolutionLib.operators import resample
 from MRISuperResolutionLib.phantom import brain_phantom
 from MRISuperResolutionLib.progress import Silent
 from MRISuperResolutionLib.provenance import NOTE
 from MRISuperResolutionLib.request import acquired_plane
-from MRISuperResolutionLib.weights import Card, save_network
+from MRISuperResolutionLib.weights import Card, find_card, load_network, save_network
 
 CPU = Computing(device="cpu")
 
@@ -127,6 +129,21 @@ def test_a_reference_is_used_wherever_it_lies(models):
     empty = Volume(np.random.default_rng(0).random((32, 32, 32)), straight.grid)
     without = upscale(volume, models["guided"], references=[empty], computing=CPU)
     assert np.abs(plain.array - without.array).max() > 1e-2 * np.ptp(plain.array)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_network_sees_the_volume_first_and_then_its_references(tmp_path, count):
+    path = model(tmp_path, "seeing", {"name": "ReCNN", "layers": 2, "filters": 3, "references": count})
+    volume = brain((16, 16, 16), (2.0, 2.0, 2.0))
+    grid = volume.grid.with_size((32, 32, 32))
+    others = [Volume(brain_phantom(grid.size, contrast), grid) for contrast in ("T2w", "FLAIR")[:count]]
+    norm = Normalisation.of(volume.array)
+    seen = [resample(norm.apply(volume.array), grid.size)]
+    seen += [Normalisation.of(other.array).apply(other.array) for other in others]
+    with torch.no_grad():
+        wanted = load_network(find_card(path))(torch.from_numpy(np.stack(seen))[None])[0, 0].numpy()
+    found = upscale(volume, path, references=others, computing=CPU)
+    assert np.abs(found.array - norm.undo(wanted)).max() < 1e-4 * np.ptp(volume.array)
 
 
 def test_a_reference_that_does_not_overlap_is_refused(models):

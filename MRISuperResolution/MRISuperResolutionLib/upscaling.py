@@ -191,9 +191,9 @@ def _network_input(low: np.ndarray, plan_: Plan, references: list[np.ndarray], t
     """float32 (1 + taken, *axes) on the source grid, zeros for references that lack; slices first for 2D networks."""
     source = np.zeros((1 + taken, *plan_.source.size), np.float32)
     source[0] = resample(low, plan_.source.size)
-    while references:
+    for channel in range(len(references), 0, -1):
         # each is in memory once
-        source[len(references)] = references.pop()
+        source[channel] = references.pop()
     return source if plan_.slice_axis is None else np.moveaxis(source, 1 + plan_.slice_axis, 1)
 
 
