@@ -338,7 +338,7 @@ def test_evaluating(mrisr_here, volume, results):
     same = strict_json(mrisr_here("evaluate", volume, volume, "--json").out)
     assert same["psnr_db"] is None
     assert (same["ssim"], same["nrmse"], same["geometry_error_mm"], same["shift_voxels"]) == (1, 0, 0, 0)
-    assert "psnr_db            inf" in mrisr_here("evaluate", volume, volume).out
+    assert "psnr_db              inf" in mrisr_here("evaluate", volume, volume).out
 
     head = read_volume(volume)
     wrong, mask = results / "wrong.mha", results / "mask.mha"
@@ -348,6 +348,10 @@ def test_evaluating(mrisr_here, volume, results):
     write_volume(replace(head, array=np.where(inside, head.array, head.array + 9).astype(np.int16)), wrong)
     assert 0 < strict_json(mrisr_here("evaluate", wrong, volume, "--json").out)["psnr_db"] < 100
     masked = strict_json(mrisr_here("evaluate", wrong, volume, "--mask", mask, "--json").out)
+    more = strict_json(mrisr_here("evaluate", wrong, volume, "--scale", 2, 1, 1, "--structure", mask, "--json").out)
+    assert more["high_frequency_error"] > 0
+    assert more["contrast_error"] != 0
+    assert_refused(mrisr_here("evaluate", wrong, volume, "--scale", 2, 1), "2 factors")
     assert (masked["psnr_db"], masked["nrmse"], masked["voxels"]) == (None, 0, inside.sum())
 
 
