@@ -81,9 +81,12 @@ def test_fewer_subjects_are_fewer(mrisr_here, heads, tmp_path):
     assert mrisr_here("ablate", "subjects", "--values", "1", "2", *options).code == 0
     one, two = (float(row["gain 2x2x2 db"]) for row in findings(tmp_path / "subjects"))
     assert one != two
-    outcome = mrisr_here("ablate", "subjects", "--values", "3", *options)
+    options[options.index(tmp_path)] = tmp_path / "more"
+    outcome = mrisr_here("ablate", "subjects", "--values", "1", "3", *options)
     assert outcome.code == 2
     assert "there are 2 subjects" in outcome.err
+    # before the first of them is trained
+    assert not (tmp_path / "more").exists()
 
 
 @pytest.mark.parametrize("name", STUDIES)

@@ -44,8 +44,8 @@ def investigate(
         raise RequestError("there is nothing to judge by: name subjects that validate (--validate)")
     variants = [find_variant(study, value) for value in values]
     protocols = [protocol_of(study, variant, given) for variant in variants]
-    for value, variant, protocol in zip(values, variants, protocols, strict=True):
-        seen = _first(truths, variant.subjects)
+    chosen = [_first(truths, variant.subjects) for variant in variants]
+    for value, variant, protocol, seen in zip(values, variants, protocols, chosen, strict=True):
         trained = list(dict.fromkeys(highest(choice) for choice in protocol.factors))
         run = folder / _folder_name(value)
         network = train(protocol, seen, run, trained, start=variant.start, progress=False)
