@@ -226,6 +226,10 @@ def test_a_truth_serves_where_it_is_true():
     assert found[0].acquisition.kspace == (0.5, 0.5, 1)
     with pytest.raises(RequestError, match="none of the volumes"):
         cases([axial], [[2]], [], Acquisition((1, 1, 1)))
+    # as volumes too, where nothing is asked of them across the slices
+    assert [case.acquisition.factors for case in cases([axial], [[1, 2, 3]], [], Acquisition((1, 1, 1)))] == [
+        (2, 3, 1)
+    ]
 
 
 @pytest.mark.parametrize(

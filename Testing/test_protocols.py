@@ -21,7 +21,7 @@ from MRISuperResolutionLib.networks.base import SCHEMES, initialise
 from MRISuperResolutionLib.networks.recnn import ReCNN
 from MRISuperResolutionLib.phantom import brain_phantom
 from MRISuperResolutionLib.request import plan
-from MRISuperResolutionLib.training.augmentation import bent, brightened, turned
+from MRISuperResolutionLib.training.augmentation import bent, brightened, draw_turn, turned
 from MRISuperResolutionLib.training.export import export
 from MRISuperResolutionLib.training.fit import check_fit
 from MRISuperResolutionLib.training.job import Job
@@ -293,7 +293,7 @@ def test_the_papers_sixteen_flips_and_rotations_are_our_eight():
     image = np.arange(16.0, dtype=np.float32).reshape(1, 4, 4)
     flips = [(), (1,), (2,), (1, 2)]
     papers = [np.rot90(np.flip(image, f), r, (1, 2)).tobytes() for f in flips for r in range(4)]
-    ours = {turned(image, np.random.default_rng(seed)).tobytes() for seed in range(200)}
+    ours = {turned(image, draw_turn(2, np.random.default_rng(seed))).tobytes() for seed in range(200)}
     assert len(papers) == 16
     assert set(papers) == ours
     assert {papers.count(one) for one in ours} == {2}

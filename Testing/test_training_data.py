@@ -1,6 +1,7 @@
 """Where the truths of training come from: folders, patterns, BIDS trees, manifests; companions; the cache."""
 
 import functools
+import itertools
 import json
 import os
 import subprocess
@@ -22,7 +23,7 @@ from MRISuperResolutionLib.training import truth as truth_module
 from MRISuperResolutionLib.training.gather import gather
 from MRISuperResolutionLib.training.patches import PatchStream
 from MRISuperResolutionLib.training.presets import preset
-from MRISuperResolutionLib.training.truth import read_manifest
+from MRISuperResolutionLib.training.truth import Truth, read_manifest
 from MRISuperResolutionLib.volume import Volume
 
 DATA = os.environ.get("MRISR_DATA")
@@ -489,3 +490,37 @@ def test_the_manifests_of_the_shipped_weights_are_understood(name, monkeypatch):
     assert len(truths) == 9
     assert {t.split for t in truths} == {"train", "validate"}
     assert all("not stated" not in (t.licence, t.source) for t in truths)
+
+
+def of_planes(*planes):
+    """A volume on a grid whose k axis is across axial slices, i across sagittal ones; it changes along k alone."""
+    size = (24, 23, 22)
+    rng = np.random.default_rng(0)
+    array = np.broadcast_to(rng.uniform(0.3, 1, size[2]).astype(np.float32), size)
+    return Truth("head", "T1w", "train", planes, "CC0", "here", Volume(np.ascontiguousarray(array), Grid(size)))
+
+
+def test_slices_are_degraded_in_their_plane_alone():
+    axial, sagittal = of_planes("axial"), of_planes("sagittal")
+    assert axial.degradable((1, 2, 3)) == (2, 3, 1)
+    assert sagittal.degradable((2, 3, 1)) == (1, 2, 3)
+    assert axial.degradable((2, 3, 4)) is None
+    assert axial.degradable((2, 3, 4), closest=True) == (3, 4, 1)
+    assert of_planes(*PLANES).degradable((2, 3, 4)) == (2, 3, 4)
+    assert of_planes("axial", "sagittal").degradable((1, 2, 2)) is None
+
+
+def test_slices_teach_a_3d_network_what_they_are_true_in():
+    protocol = preset("recnn", architecture={"layers": 2, "filters": 2}, patch=9, batch=4, flips_and_rotations=True)
+    network = build(protocol.architecture)
+    # blurred across the lines along which alone it changes, a volume stays as it is
+    for source, target in itertools.islice(PatchStream([of_planes("axial")], network, protocol), 3):
+        np.testing.assert_allclose(source, target, atol=1e-5)
+    source, target = next(iter(PatchStream([of_planes("sagittal")], network, protocol)))
+    assert (source - target).abs().max() > 0.01
+
+
+def test_slices_of_two_planes_are_not_for_a_3d_network():
+    protocol = preset("recnn", architecture={"layers": 2, "filters": 2}, patch=9)
+    with pytest.raises(RequestError, match="true in 3D or in just one plane"):
+        PatchStream([of_planes("axial", "sagittal")], build(protocol.architecture), protocol)

@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from ..acquisition import Acquisition
 from ..errors import RequestError
-from ..grid import PLANES, Triple
+from ..grid import Triple
 from ..operators import apply_along_axes, cell_centres, spline_weights
 from ..training.truth import Truth
 from ..volume import Volume, divisible
@@ -116,9 +116,9 @@ def cases(
 
 def _cases(truth: Truth, shape: Sequence[float], planes: Sequence[str], settings: Acquisition) -> Iterator[Case]:
     if not planes:
-        if set(truth.planes) == set(PLANES):
-            i, j, k = shape if len(shape) == 3 else list(shape) * 3
-            yield Case(truth, replace(settings, factors=(i, j, k)))
+        i, j, k = shape if len(shape) == 3 else list(shape) * 3
+        if own := truth.degradable((i, j, k)):
+            yield Case(truth, replace(settings, factors=own))
         return
     for plane in (plane for plane in planes if plane in truth.planes):
         axis = truth.volume.grid.slice_axis(plane)

@@ -16,16 +16,25 @@ LEAST_BRIGHT = 0.1
 """Bright end below which an image is taken for background, and not scaled up any further."""
 
 
-def turned(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The images with their axes in a random order, each flipped or not.
+Turn = tuple[tuple[int, ...], tuple[int, ...]]
+"""The order of the axes, and for each the step of 1 or -1 along it."""
+
+
+def draw_turn(axes: int, rng: np.random.Generator) -> Turn:
+    """A random way to put a cube's ``axes`` in order, each flipped or not.
 
     A square has 8 such ways, a cube 48. Du & He (section 4.2) count 16 for slices: each of four flips (none,
     one axis, the other, both) followed by each of four rotations gives every one of the 8 twice. Drawn at
     random, the two are the same.
     """
-    order = 1 + rng.permutation(images.ndim - 1)
-    flips = tuple(slice(None, None, int(rng.choice((-1, 1)))) for _ in order)
-    return np.ascontiguousarray(images.transpose(0, *order)[:, *flips])
+    return tuple(rng.permutation(axes).tolist()), tuple(rng.choice((-1, 1), axes).tolist())
+
+
+def turned(images: np.ndarray, turn: Turn) -> np.ndarray:
+    """The images turned and flipped."""
+    order, steps = turn
+    flips = (slice(None, None, step) for step in steps)
+    return np.ascontiguousarray(images.transpose(0, *(1 + axis for axis in order))[:, *flips])
 
 
 def bent(images: np.ndarray, amplitude: float, width: float, rng: np.random.Generator) -> np.ndarray:

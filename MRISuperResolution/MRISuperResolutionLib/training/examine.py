@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 
 from ..acquisition import Acquisition
-from ..grid import PLANES, Triple
+from ..grid import Triple
 from ..networks.base import Network, channels_last
 from ..operators import resample
 from .checkpoints import GAIN
@@ -40,14 +41,15 @@ class Examiner:
         flat, own = network.dimensions == 2, network.factor
         if own > 1:
             factors = [(own, own, 1 if flat else own)]
-        serving = [t for t in truths if flat or set(t.planes) == set(PLANES)]
         kspace = kept_kspace(protocol, network.dimensions)
-        acquisitions = {
-            shape: Acquisition(shape, sigma=protocol.sigma, radius=protocol.radius, kspace=kspace)
-            for shape in factors
-        }
+        settings = Acquisition((1, 1, 1), sigma=protocol.sigma, radius=protocol.radius, kspace=kspace)
         self.pieces = {
-            shape: [_piece(t, acquisition, network) for t in serving] for shape, acquisition in acquisitions.items()
+            shape: [
+                _piece(truth, replace(settings, factors=own), network)
+                for truth in truths
+                if (own := shape if flat else truth.degradable(shape))
+            ]
+            for shape in factors
         }
 
     def __call__(self, network: Network) -> dict[str, float]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..figures import Row, compare
-from ..grid import PLANES, Triple
+from ..grid import Triple
 from ..networks.base import Network
 from ..weights import Card, save_network
 from .entry import NOT_STATED
@@ -68,8 +68,8 @@ def _card(
     start: Mapping[str, str] | None,
 ) -> Card:
     flat = network.dimensions == 2
-    used = [t for t in truths if flat or set(t.planes) == set(PLANES)]
-    edges = [d for t in used for d in (sorted(t.volume.grid.spacing)[:2] if flat else t.volume.grid.spacing)]
+    used = [t for t in truths if flat or t.in_3d or len(t.planes) == 1]
+    edges = [d for t in used for d in _true_spacing(t, flat)]
     # what a 2D network leaves alone across its slices is no factor of its own
     bounds = [b for choice in protocol.factors for b in choice[: network.dimensions]]
     # the architecture stands on the card itself; where somebody keeps a file is nobody else's concern
@@ -111,6 +111,12 @@ def _card(
         figures=[],
         licence=_strictest([t.licence for t in used] + ([start["licence"]] if start else [])),
     )
+
+
+def _true_spacing(truth: Truth, flat: bool) -> Sequence[float]:
+    """mm between the voxels along the axes in which a network is shown that it is true."""
+    spacing = truth.volume.grid.spacing
+    return spacing if truth.in_3d and not flat else sorted(spacing)[:2]
 
 
 def _strictest(licences: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import RequestError
-from ..grid import PLANES, Grid
+from ..grid import Grid
 from ..reference import on_grid
 from ..volume import Volume
 from .cache import cached
@@ -140,7 +140,7 @@ def _companions(
             continue
         if _same_grid(other.volume.grid, truth.volume.grid):
             chosen[other.contrast] = other.volume.array
-        elif register and set(other.planes) == set(PLANES):
+        elif register and other.in_3d:
             chosen[other.contrast] = _registered(other.volume, truth.volume, cache)
     return chosen
 

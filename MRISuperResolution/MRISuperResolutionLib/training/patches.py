@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
 from ..errors import RequestError
-from ..grid import PLANES
 from ..networks.base import Network
 from .protocol import Protocol
 from .simulation import FOREGROUND, RIM, TRIES, simulated
@@ -38,7 +37,9 @@ class PatchStream(IterableDataset[tuple[Tensor, Tensor]]):
         self.network, self.protocol = network, protocol
         self.position = 0
         if network.dimensions == 3:
-            truths = _serving(truths, _is_true_in_3d, "is true in 3D: list volumes whose planes are 'all'")
+            truths = _serving(
+                truths, lambda t: t.in_3d or len(t.planes) == 1, "is true in 3D or in just one plane: list others"
+            )
         if network.references:
             needed = 1 if protocol.drop_reference else network.references
             advice = f"has {needed} other contrast(s) of the same head: give some, or train without references"
@@ -113,10 +114,6 @@ def _serving(truths: Sequence[Truth], serves: Callable[[Truth], bool], advice: s
     if not serving:
         raise RequestError(f"no training volume {advice}")
     return serving
-
-
-def _is_true_in_3d(truth: Truth) -> bool:
-    return set(truth.planes) == set(PLANES)
 
 
 def _cut(images: np.ndarray, start: Sequence[int], side: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from ..acquisition import Acquisition
 from ..grid import Triple
 from ..networks.base import Network
 from ..operators import resample
-from .augmentation import bent, brightened, smoothed, turned
+from .augmentation import bent, brightened, draw_turn, smoothed, turned
 from .protocol import Protocol, draw_factors
 from .truth import Truth
 
@@ -41,8 +41,15 @@ def simulated(
     images = _slices(truth, arrays, rng) if network.dimensions == 2 else _blocks(arrays, protocol.patch, rng)
     images = divisible(_augmented(images, protocol, rng), network.factor)
     factors = _draw_factors(network, protocol, rng)
+    if network.dimensions == 3:
+        factors = truth.degradable(factors, closest=True) or factors
     acquisition = _draw_acquisition(factors, kept_kspace(protocol, network.dimensions), protocol, rng)
-    return observed(images, acquisition, network.factor, rng), images[:1]
+    source, target = observed(images, acquisition, network.factor, rng), images[:1]
+    if protocol.flips_and_rotations:
+        # once degraded: slices are so in their plane
+        turn = draw_turn(network.dimensions, rng)
+        source, target = turned(source, turn), turned(target, turn)
+    return source, target
 
 
 def observed(
@@ -105,9 +112,7 @@ def _tissue_voxel(array: np.ndarray, rng: np.random.Generator) -> tuple[int, ...
 
 
 def _augmented(images: np.ndarray, protocol: Protocol, rng: np.random.Generator) -> np.ndarray:
-    """The images, varied as the protocol says."""
-    if protocol.flips_and_rotations:
-        images = turned(images, rng)
+    """The images, varied as the protocol says; not yet turned."""
     if protocol.elastic_share and rng.random() < protocol.elastic_share:
         images = bent(images, protocol.elastic_amplitude, protocol.elastic_width, rng)
     if protocol.smoothing and rng.random() < 0.5:

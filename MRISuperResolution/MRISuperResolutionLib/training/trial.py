@@ -10,7 +10,7 @@ import numpy as np
 
 from ..acquisition import Acquisition
 from ..figures import Row, repeated
-from ..grid import PLANES, Triple
+from ..grid import Triple
 from ..metrics import evaluate
 from ..progress import Quiet
 from ..upscaling import Computing, upscale
@@ -18,7 +18,7 @@ from ..volume import Volume, divisible
 from ..weights import SPLINE, Card
 from .protocol import Protocol
 from .simulation import kept_kspace
-from .truth import Truth
+from .truth import Truth, across
 
 
 @dataclass(frozen=True)
@@ -85,26 +85,19 @@ def trials(card: Card, truths: Sequence[Truth], protocol: Protocol, factors: Seq
 
 def _cases(card: Card, truth: Truth, factors: Sequence[Triple]) -> list[tuple[str | None, Triple]]:
     if card.dimensions == 3:
-        return [(None, f) for f in factors] if set(truth.planes) == set(PLANES) else []
+        return [(None, own) for f in factors if (own := truth.degradable(f))]
     plane = truth.planes[0]
     axis = truth.volume.grid.slice_axis(plane)
     own = card.factors.get("in_plane")
     pairs = [(own, own)] if own else [(f[0], f[1]) for f in factors]
-    return [(plane, _across(axis, *pair)) for pair in pairs]
-
-
-def _across(axis: int, first: float, second: float) -> Triple:
-    """Factors of slices across ``axis``, along their two own axes in their order."""
-    factors = [first, second]
-    factors.insert(axis, 1.0)
-    return factors[0], factors[1], factors[2]
+    return [(plane, across(axis, *pair)) for pair in pairs]
 
 
 def _trial(
     card: Card, truth: Truth, protocol: Protocol, plane: str | None, factors: Triple, references: int
 ) -> Trial:
-    across = 2 if plane is None else truth.volume.grid.slice_axis(plane)
-    kspace = kept_kspace(protocol, card.dimensions, across)
+    axis = 2 if plane is None else truth.volume.grid.slice_axis(plane)
+    kspace = kept_kspace(protocol, card.dimensions, axis)
     acquisition = Acquisition(factors, sigma=protocol.sigma, radius=protocol.radius, kspace=kspace)
     high = divisible(truth.volume, factors)
     low = Volume(acquisition.apply(high.array), acquisition.grid(high.grid))

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import RequestError
 from ..files import read_volume
-from ..grid import PLANES, Grid
+from ..grid import PLANES, Grid, Triple
 from ..intensity import Normalisation
 from ..operators import apply_along_axes, band_limit_matrix
 from ..request import acquired_plane
@@ -20,7 +20,7 @@ from .cache import cached
 from .entry import SPLITS, Entry, check_split
 from .manifest import COLUMNS, read_entries
 
-__all__ = ["COLUMNS", "SPLITS", "Truth", "kspace_cropped", "normalised", "read_manifest", "read_truths"]
+__all__ = ["COLUMNS", "SPLITS", "Truth", "across", "kspace_cropped", "normalised", "read_manifest", "read_truths"]
 
 THICK_SLICES = 1.5
 """A volume whose slices are this many times further apart than its voxels are wide is true in them alone."""
@@ -46,6 +46,33 @@ class Truth:
     source: str
     volume: Volume
     companions: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def in_3d(self) -> bool:
+        """Whether it is true along all three axes."""
+        return set(self.planes) == set(PLANES)
+
+    def degradable(self, factors: Triple, closest: bool = False) -> Triple | None:
+        """Factors along i, j, k by which a 3D network may be shown it: ``factors`` where it is true in 3D.
+
+        Slices of one plane are degraded in it alone: ``factors`` in an order with the 1 across them; None if there
+        is none, unless the ``closest`` will do. None of slices of two planes.
+        """
+        if self.in_3d:
+            return factors
+        if len(self.planes) > 1 or (min(factors) > 1 and not closest):
+            return None
+        in_plane = list(factors)
+        in_plane.remove(min(factors))
+        first, second = in_plane
+        return across(self.volume.grid.slice_axis(self.planes[0]), first, second)
+
+
+def across(axis: int, first: float, second: float) -> Triple:
+    """Factors of slices across ``axis``, along their two own axes in their order."""
+    factors = [first, second]
+    factors.insert(axis, 1.0)
+    return factors[0], factors[1], factors[2]
 
 
 def read_manifest(path: Path, data: Path) -> list[Truth]:
