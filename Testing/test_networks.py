@@ -10,6 +10,7 @@ from MRISuperResolutionLib.networks.recnn import ReCNN
 from MRISuperResolutionLib.networks.sobel import gradient_magnitude
 
 SMALL = [
+    {"name": "NullSpaceNet", "filters": 4, "blocks": 1, "guidance_layers": 1},
     {"name": "ReCNN", "layers": 3, "filters": 4},
     {"name": "ReCNN", "layers": 4, "filters": 3, "dimensions": 2},
     {"name": "ReCNN", "layers": 2, "filters": 3, "kernel": 5, "references": 2},
@@ -54,7 +55,7 @@ def test_a_network_is_built_again_from_its_architecture(architecture):
 def test_output_has_the_factor_of_the_input(architecture):
     network = build(architecture)
     space = (7, 9, 8)[: network.dimensions]
-    y = network(torch.rand(2, 1 + network.references, *space))
+    y = network(torch.rand(2, network.inputs, *space))
     assert y.shape == (2, 1, *(n * network.factor for n in space))
 
 
@@ -62,10 +63,14 @@ def test_output_has_the_factor_of_the_input(architecture):
 def test_an_impulse_reaches_the_receptive_radius_and_no_further(architecture):
     torch.manual_seed(0)
     network = build(architecture).double().eval()
+    for parameter in network.parameters():
+        if not parameter.any():
+            # a layer that begins at zero hides what the others see
+            torch.nn.init.normal_(parameter, std=0.1)
     reach = network.receptive_radius
     side = 2 * reach + 5
     centre = (side // 2,) * network.dimensions
-    flat = torch.full((1, 1 + network.references, *(side,) * network.dimensions), 0.5, dtype=torch.float64)
+    flat = torch.full((1, network.inputs, *(side,) * network.dimensions), 0.5, dtype=torch.float64)
     lit = flat.clone()
     lit[(0, slice(None), *centre)] += 10.0
     with torch.no_grad():

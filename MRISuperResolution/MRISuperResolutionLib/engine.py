@@ -29,7 +29,7 @@ Way = tuple[int, Callable[[Callable[[float], None]], None]]
 def bytes_per_voxel(network: Network, precision: torch.dtype) -> float:
     """Memory that the network needs for each input voxel of a tile."""
     maps = network.map_bytes(precision.itemsize)
-    images = 4 * (1 + network.references + 3 * network.factor**network.dimensions)
+    images = 4 * (network.inputs + 3 * network.factor**network.dimensions)
     return OVERHEAD * maps + images
 
 

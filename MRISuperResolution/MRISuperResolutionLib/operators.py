@@ -126,11 +126,19 @@ def _numpy_product(matrix: np.ndarray, array: np.ndarray, axis: int) -> np.ndarr
     return np.moveaxis(matrix @ moved, -2, axis)
 
 
+def alike(values: np.ndarray, array: Any) -> Any:
+    """``values`` in the type of ``array`` (numpy or torch), on its device."""
+    if isinstance(array, np.ndarray):
+        return values.astype(array.dtype)
+    import torch
+
+    return torch.as_tensor(values, dtype=array.dtype, device=array.device)
+
+
 def _torch_product(matrix: np.ndarray, tensor: Any, axis: int) -> Any:
     import torch
 
-    operator = torch.as_tensor(matrix, dtype=tensor.dtype, device=tensor.device)
-    return torch.movedim(torch.movedim(tensor, axis, -1) @ operator.T, -1, axis)
+    return torch.movedim(torch.movedim(tensor, axis, -1) @ alike(matrix, tensor).T, -1, axis)
 
 
 def resample(array: Any, size: Sequence[int]) -> Any:

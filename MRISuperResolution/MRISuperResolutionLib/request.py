@@ -62,7 +62,8 @@ def plan(
     checked_factors(factors)
     if card is not None:
         _check_range(card, grid, _three(scale) if scale else None, factors)
-    return Plan(target, target, factors)
+    restoring = isinstance(card, Card) and card.restoring
+    return Plan(target, grid if restoring else target, factors)
 
 
 def _check_references(card: Card | Method | None, name: str, given: int) -> None:

@@ -24,6 +24,7 @@ from .progress import PREPARED, Progress, Silent, Stage
 from .provenance import provenance
 from .reference import on_grid
 from .request import Plan, plan
+from .restoration import Restoration
 from .volume import Volume, check_image
 from .weights import SPLINE, Card, load_network
 
@@ -80,9 +81,9 @@ def upscale(
     plane       for 2D models: "axial", "coronal" or "sagittal" (default: the plane of the thick slices)
     references  other contrasts of the subject for models that take them, on any grid; ``register`` aligns
                 them to ``volume`` first
-    acquisition how ``volume`` came from what is sought, if that is known: methods undo it (default: the papers'
-                blur), and what a network makes is changed so that it explains ``volume``, as closely as the noise
-                allows (see ``methods.consistency.made_consistent``)
+    acquisition how ``volume`` came from what is sought, if that is known: methods, and networks on the scan's own
+                grid, undo it (default: the papers' blur), and what another network makes is changed so that it
+                explains ``volume``, as closely as the noise allows (see ``methods.consistency.made_consistent``)
     progress    is told how far the work is; may raise ``Cancelled``
 
     The header of the result says how it was made. ``volume`` is left as it was. Raises RequestError for a
@@ -101,7 +102,9 @@ def upscale(
     progress.report(0.0, "preparing")
     normalisation = Normalisation.of(volume.array)
     low = normalisation.apply(volume.array)
-    others = _on_grid(references, plan_.source, volume if register else None, progress)
+    # references of volumes lie where the result will, those of slices where the slices do
+    grid = plan_.target if plan_.slice_axis is None else plan_.source
+    others = _on_grid(references, grid, volume if register else None, progress)
     high, made = run(low, others)
     if references:
         made |= {"references": len(references), "registered": register}
@@ -139,21 +142,20 @@ def _by_network(
     """What computes with a network, once all that can be refused has been."""
     ready = _prepare(card, computing, progress)
     _check_memory(plan_.target, RESULT_BYTES, memory_limit(computing.max_memory))
+    if card.restoring:
+        acquisition = acquisition or assumed_acquisition(plan_.factors)
+
+    def computed(source: np.ndarray) -> tuple[Prepared, np.ndarray]:
+        return _compute(ready, source, computing, progress)
 
     def run(low: np.ndarray, references: list[np.ndarray]) -> Computed:
-        source = _network_input(low, plan_, references, card.references)
-        used, high = _compute(ready, source, computing, progress)
-        if plan_.slice_axis is not None:
-            high = np.moveaxis(high, 0, plan_.slice_axis)
-        explained = {}
+        if card.restoring:
+            assert acquisition is not None
+            used, high, explained = _restored(low, references, card, plan_, acquisition, computed)
+        else:
+            used, high, explained = _made_finer(low, references, card, plan_, acquisition, computed)
         if acquisition:
-            high, before, after = made_consistent(high, low, acquisition)
-            explained = {
-                **{name: getattr(acquisition, name) for name in ("blur", "sigma", "noise_level")},
-                # of the scan, in normalised units
-                "unexplained_before": f"{before:.2g}",
-                "unexplained": f"{after:.2g}",
-            }
+            explained |= {name: getattr(acquisition, name) for name in ("blur", "sigma", "noise_level")}
         return high, {
             "model": card.name,
             "sha256": card.sha256,
@@ -166,6 +168,42 @@ def _by_network(
         }
 
     return run
+
+
+def _restored(
+    low: np.ndarray,
+    references: list[np.ndarray],
+    card: Card,
+    plan_: Plan,
+    acquisition: Acquisition,
+    computed: Callable[[np.ndarray], tuple[Prepared, np.ndarray]],
+) -> tuple[Prepared, np.ndarray, dict[str, Any]]:
+    """What computed, the result, and how well it explains the scan, for a network on the scan's grid."""
+    restoration = Restoration(acquisition, plan_.target.size, low.shape)
+    source = restoration.source(low, references, card.references)
+    references.clear()
+    used, detail = computed(source)
+    high = restoration.volume(detail, low)
+    return used, high, {"unexplained": f"{restoration.unexplained(high, low):.2g}"}
+
+
+def _made_finer(
+    low: np.ndarray,
+    references: list[np.ndarray],
+    card: Card,
+    plan_: Plan,
+    acquisition: Acquisition | None,
+    computed: Callable[[np.ndarray], tuple[Prepared, np.ndarray]],
+) -> tuple[Prepared, np.ndarray, dict[str, Any]]:
+    """The same for all other networks; made to explain the scan where it is told of."""
+    used, high = computed(_network_input(low, plan_, references, card.references))
+    if plan_.slice_axis is not None:
+        high = np.moveaxis(high, 0, plan_.slice_axis)
+    if acquisition is None:
+        return used, high, {}
+    high, before, after = made_consistent(high, low, acquisition)
+    # of the scan, in normalised units
+    return used, high, {"unexplained_before": f"{before:.2g}", "unexplained": f"{after:.2g}"}
 
 
 def _check_memory(target: Grid, bytes_voxel: int, limit: int) -> None:

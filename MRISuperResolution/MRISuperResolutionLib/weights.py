@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import RequestError
+from .networks import RESTORING
 
 if TYPE_CHECKING:
     from .networks.base import Network
@@ -70,6 +71,11 @@ class Card:
     def references_optional(self) -> bool:
         """Whether it learned to go without its references, too."""
         return bool(self.training.get("settings", {}).get("drop_reference"))
+
+    @property
+    def restoring(self) -> bool:
+        """Whether its network is given a scan on its own grid and told how it was made (see ``restoration``)."""
+        return self.architecture.get("name") in RESTORING
 
     @property
     def path(self) -> Path:

@@ -53,9 +53,9 @@ class Score:
 def attempt(method: str, case: Case, computing: Computing, everywhere: bool = False) -> Score:
     """Degrade, upscale, compare: among tissue, or ``everywhere``, over the range of the truth there.
 
-    A method that undoes the acquisition is given it as it acts on the target grid, and so are networks that are to
-    be consistent with it. Methods compute on the CPU in float32 whatever networks do; all are given the companions
-    that they can use as references.
+    A method that undoes the acquisition is given it as it acts on the target grid, and so are networks on the scan's
+    own grid and those that are to be consistent with it. Methods compute on the CPU in float32 whatever networks do;
+    all are given the companions that they can use as references.
     """
     high, low = case.pair()
     names = sorted(case.truth.companions)
@@ -65,7 +65,7 @@ def attempt(method: str, case: Case, computing: Computing, everywhere: bool = Fa
         return Score(*common)
     model, count = found
     references = [Volume(case.truth.companions[name], case.truth.volume.grid) for name in names[:count]]
-    told = model.undoes if isinstance(model, Method) else method.endswith(CONSISTENT)
+    told = model.undoes if isinstance(model, Method) else model.restoring or method.endswith(CONSISTENT)
     forget_peak()
     start = time.perf_counter()
     result = upscale(

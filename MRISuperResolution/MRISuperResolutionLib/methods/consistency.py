@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from ..acquisition import Acquisition
-from ..operators import apply_along_axes
+from ..operators import alike, apply_along_axes
 from .scan import Scan
 
 EXPECTED_ERROR = 0.03
@@ -26,11 +27,15 @@ def made_consistent(high: np.ndarray, low: np.ndarray, acquisition: Acquisition)
     acquisition does not make ``low``'s size of ``high``'s.
     """
     scan = Scan(acquisition, high.shape, low.shape)
-    damping = max(SMALLEST_DAMPING, (scan.noise(low) / EXPECTED_ERROR) ** 2)
     consistency = Consistency(scan.matrices)
-    result = consistency.corrected(high, low, damping=damping, rounds=1)
+    result = consistency.once(high, low, damping_of(scan, low))
     before, after = (float(np.sqrt(np.mean(consistency.missing(x, low) ** 2))) for x in (high, result))
     return result, before, after
+
+
+def damping_of(scan: Scan, low: Any) -> float:
+    """The damping at which one round gives the most likely volume for the noise that the acquisition tells of."""
+    return max(SMALLEST_DAMPING, (scan.noise(low) / EXPECTED_ERROR) ** 2)
 
 
 class Consistency:
@@ -52,21 +57,29 @@ class Consistency:
                 self.to_gains[axis], self.from_gains[axis] = left.T, right.T
                 self.gain = self.gain * np.expand_dims(values, [a for a in range(3) if a != axis])
 
-    def missing(self, high: np.ndarray, low: np.ndarray) -> np.ndarray:
+    def missing(self, high: Any, low: Any) -> Any:
         """What ``high`` [i, j, k] does not explain of ``low``, on the LR grid."""
         return low - apply_along_axes(self.matrices, high)
+
+    def once(self, high: Any, low: Any, damping: float) -> Any:
+        """``high`` after one round; numpy or torch."""
+        return high + self._change(self.missing(high, low), damping)
 
     def corrected(
         self, high: np.ndarray, low: np.ndarray, *, damping: float, rounds: int, tolerance: float = 0.0
     ) -> np.ndarray:
         """``high`` after so many rounds, or as soon as nowhere more than ``tolerance`` is missing."""
-        weight = (self.gain / (self.gain**2 + damping)).astype(np.float32)
         for _ in range(rounds):
             missing = self.missing(high, low)
             if np.abs(missing).max() <= tolerance:
                 break
-            high = high + apply_along_axes(self.from_gains, apply_along_axes(self.to_gains, missing) * weight)
+            high = high + self._change(missing, damping)
         return high
+
+    def _change(self, missing: Any, damping: float) -> Any:
+        """The change of the volume that explains what was missing on the LR grid."""
+        weight = alike(self.gain / (self.gain**2 + damping), missing)
+        return apply_along_axes(self.from_gains, apply_along_axes(self.to_gains, missing) * weight)
 
 
 def cell_mean_matrix(n_in: int, n_out: int) -> np.ndarray:

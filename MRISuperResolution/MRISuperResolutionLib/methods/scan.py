@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -47,9 +48,9 @@ class Scan:
         """(D H)^T y: array on the LR grid -> on the HR grid."""
         return apply_along_axes([None if m is None else m.T for m in self.matrices], low)
 
-    def noise(self, low: np.ndarray) -> float:
+    def noise(self, low: Any) -> float:
         """Standard deviation of the noise that the acquisition tells of, in the units of ``low``."""
-        return self.noise_level * float(np.ptp(low))
+        return self.noise_level * float(low.max() - low.min())
 
 
 def _times(size: Sequence[int]) -> str:

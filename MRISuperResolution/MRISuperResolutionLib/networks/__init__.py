@@ -11,11 +11,15 @@ if TYPE_CHECKING:
     from .base import Network
 
 
+RESTORING = ("NullSpaceNet",)
+"""Networks that are given a scan on its own grid and told how it was made (see ``restoration``)."""
+
 SIZES: dict[str, Collection[int]] = {
     "layers": range(2, 1025),
     "kernel": range(1, 32, 2),
     "references": range(9),
     "dimensions": (2, 3),
+    "guidance_layers": range(33),
     **dict.fromkeys(("gradient_input", "residual"), (False, True)),
     "factor": range(1, 17),
     **dict.fromkeys(
@@ -34,11 +38,14 @@ def build(architecture: dict[str, Any]) -> Network:
     from .dggrn import DGGRN, ResNet
     from .gan_circle import CIRCLE
     from .gan_cpce import CPCE
+    from .null_space import NullSpaceNet
     from .recnn import ReCNN
     from .scsr import MCSR, SCSR
     from .srcnn3d import SRCNN3D
 
-    kinds = {kind.__name__: kind for kind in (ReCNN, DGGRN, ResNet, SRCNN3D, SCSR, MCSR, DeCNN, CPCE, CIRCLE)}
+    kinds = {
+        kind.__name__: kind for kind in (ReCNN, DGGRN, ResNet, SRCNN3D, SCSR, MCSR, DeCNN, CPCE, CIRCLE, NullSpaceNet)
+    }
     parameters = dict(architecture)
     name = parameters.pop("name", None)
     if not isinstance(name, str) or name not in kinds:

@@ -37,6 +37,7 @@ class Network(nn.Module, ABC):
     dimensions        2 or 3 spatial axes
     factor            output voxels per input voxel along each of them (1: works on the target grid)
     references        further input channels: other contrasts of the subject on the target grid
+    restoring         whether it is given a scan on its own grid and told how it was made (see ``restoration``)
     gradient_input    whether the first layer sees the gradient of the first channel too (Du & He, Eq. 5)
     receptive_radius  input voxels to each side that an output voxel can depend on
     width             most feature maps alive per input voxel during inference, for the memory forecast
@@ -45,9 +46,15 @@ class Network(nn.Module, ABC):
     dimensions: int
     factor: int = 1
     references: int = 0
+    restoring: bool = False
     gradient_input: bool = False
     receptive_radius: int
     width: int
+
+    @property
+    def inputs(self) -> int:
+        """Channels of the input."""
+        return 1 + self.references
 
     @property
     def channels(self) -> list[str]:
@@ -80,10 +87,14 @@ class Network(nn.Module, ABC):
         from torch.utils.flop_counter import FlopCounterMode
 
         like = next(self.parameters())
-        x = like.new_zeros(1, 1 + self.references, *[8] * self.dimensions)
+        x = like.new_zeros(1, self.inputs, *[8] * self.dimensions)
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             self(x)
         return counter.get_total_flops() / 8**self.dimensions
+
+    def settle(self) -> None:
+        """First weights that the network insists on, whatever the scheme that drew the others; none, unless it says
+        so."""
 
     @property
     @abstractmethod
@@ -134,10 +145,12 @@ layer alone); normal ones of a fixed standard deviation, as SRCNN's."""
 
 
 def initialise(network: nn.Module, scheme: str) -> None:
-    """Random weights of one of ``SCHEMES``, zero biases."""
+    """Random weights of one of ``SCHEMES``, zero biases; then what the network insists on."""
     for layer in convolutions(network):
         # a deconvolution's weights are (inputs, outputs, *kernel), and the schemes count the inputs
         weight = layer.weight.transpose(0, 1) if isinstance(layer, nn.ConvTranspose2d) else layer.weight
         SCHEMES[scheme](weight)
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)
+    if isinstance(network, Network):
+        network.settle()

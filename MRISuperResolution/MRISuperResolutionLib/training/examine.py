@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from ..acquisition import Acquisition
 from ..grid import Triple
 from ..networks.base import Network, channels_last
 from ..operators import resample
+from ..restoration import Restoration
 from .checkpoints import GAIN
 from .protocol import Protocol
 from .simulation import divisible, kept_kspace, observed
@@ -23,8 +24,15 @@ CROP = 80
 SLICES = 8
 """Slices looked at in each volume, in 2D: every second one around the middle."""
 
-Piece = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""What a network is given, what spline makes of it, and the truth: each (batch, channels, *space)."""
+
+@dataclass(frozen=True)
+class Piece:
+    """Of a validation volume: what a network makes of it, what spline makes of it, and the truth: each (batch,
+    channels, *space)."""
+
+    tried: Callable[[Network], np.ndarray]
+    spline: np.ndarray
+    truth: np.ndarray
 
 
 class Examiner:
@@ -39,22 +47,22 @@ class Examiner:
         self, truths: Sequence[Truth], network: Network, protocol: Protocol, factors: Sequence[Triple]
     ) -> None:
         flat, own = network.dimensions == 2, network.factor
-        if own > 1:
+        if own > 1 and not network.restoring:
             factors = [(own, own, 1 if flat else own)]
         kspace = kept_kspace(protocol, network.dimensions)
         settings = Acquisition((1, 1, 1), sigma=protocol.sigma, radius=protocol.radius, kspace=kspace)
         self.pieces = {
             shape: [
-                _piece(truth, replace(settings, factors=own), network)
+                _piece(truth, replace(settings, factors=able), network)
                 for truth in truths
-                if (own := shape if flat else truth.degradable(shape))
+                if (able := shape if flat else truth.degradable(shape))
             ]
             for shape in factors
         }
 
     def __call__(self, network: Network) -> dict[str, float]:
         gains = {
-            f"{GAIN} {'x'.join(f'{f:g}' for f in factors)}": float(np.mean([_gain(network, *p) for p in pieces]))
+            f"{GAIN} {'x'.join(f'{f:g}' for f in factors)}": float(np.mean([_gain(network, p) for p in pieces]))
             for factors, pieces in self.pieces.items()
             if pieces
         }
@@ -70,14 +78,33 @@ def _piece(truth: Truth, acquisition: Acquisition, network: Network) -> Piece:
     names = sorted(truth.companions)[: network.references]
     arrays = [truth.volume.array, *(truth.companions[name] for name in names)]
     arrays += [np.zeros_like(arrays[0])] * (1 + network.references - len(arrays))
-    cut = _slices(arrays, truth) if network.dimensions == 2 else [np.stack([_middle(a) for a in arrays])]
+    middle = np.stack([_middle(a) for a in arrays])
+    if network.restoring:
+        return _scan(middle, acquisition, network, len(names))
+    cut = _slices(arrays, truth) if network.dimensions == 2 else [middle]
     highs = [divisible(images, network.factor) for images in cut]
     sources = [observed(images, acquisition, network.factor) for images in highs]
     splines = [
         s[:1] if network.factor == 1 else resample(s[0], h.shape[1:])[None]
         for s, h in zip(sources, highs, strict=True)
     ]
-    return np.stack(sources), np.stack(splines), np.stack([images[:1] for images in highs])
+    batch = np.stack(sources)
+    return Piece(
+        lambda network: _output(network, batch), np.stack(splines), np.stack([images[:1] for images in highs])
+    )
+
+
+def _scan(images: np.ndarray, acquisition: Acquisition, network: Network, references: int) -> Piece:
+    """The same for a network on the scan's grid."""
+    high = images[0]
+    low = acquisition.apply(high)
+    restoration = Restoration(acquisition, high.shape, low.shape)
+    source = restoration.source(low, list(images[1 : 1 + references]), network.references)
+    return Piece(
+        lambda network: restoration.volume(_output(network, source[None])[0, 0], low)[None, None],
+        resample(low, high.shape)[None, None],
+        high[None, None],
+    )
 
 
 def _middle(array: np.ndarray) -> np.ndarray:
@@ -92,7 +119,12 @@ def _slices(arrays: Sequence[np.ndarray], truth: Truth) -> Iterator[np.ndarray]:
 
 
 @torch.no_grad()
-def _gain(network: Network, source: np.ndarray, spline: np.ndarray, truth: np.ndarray) -> float:
+def _output(network: Network, source: np.ndarray) -> np.ndarray:
     device = next(network.parameters()).device
-    result = network(channels_last(torch.from_numpy(source).to(device))).float().cpu().numpy()
-    return 10 * float(np.log10(((spline - truth) ** 2).mean() / ((result - truth) ** 2).mean()))
+    found: np.ndarray = network(channels_last(torch.from_numpy(source).to(device))).float().cpu().numpy()
+    return found
+
+
+def _gain(network: Network, piece: Piece) -> float:
+    errors = [((found - piece.truth) ** 2).mean() for found in (piece.spline, piece.tried(network))]
+    return 10 * float(np.log10(errors[0] / errors[1]))

@@ -80,7 +80,7 @@ def _card(
         architecture=network.architecture,
         contrasts=sorted({t.contrast for t in used}),
         factors={"in_plane": network.factor}
-        if network.factor > 1
+        if network.factor > 1 and not network.restoring
         else {"lowest": min(b[0] for b in bounds), "highest": max(b[1] for b in bounds)},
         dimensions=network.dimensions,
         references=network.references,

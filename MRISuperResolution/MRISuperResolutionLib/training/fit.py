@@ -19,7 +19,7 @@ def check_fit(protocol: Protocol, network: Network) -> None:
         Acquisition((1, 1, 1), sigma=protocol.sigma + end * protocol.sigma_spread, radius=protocol.radius)
     if protocol.loss in ADVERSARIAL:
         _check_adversarial(protocol, network)
-    if network.factor == 1:
+    if network.factor == 1 or network.restoring:
         _check_factors(protocol, network)
     else:
         _check_sub_pixel(protocol)

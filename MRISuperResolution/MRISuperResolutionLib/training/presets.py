@@ -100,6 +100,25 @@ PRESETS: dict[str, Protocol] = {
     "scsr-multi": replace(
         RECNN2D, architecture={"name": "MCSR", "references": 1}, learning_rate=1e-4, bias_rate=1.0, decay=1.0
     ),
+    # our own, for scans as they come: all factors, blurs from half a voxel of the truth to the scan's own, noise
+    "null-space": Protocol(
+        architecture={"name": "NullSpaceNet"},
+        factors=("2,2,2", "1-4,1-4,1-4", "1,1,2-6", "1,1.5-4,1.5-4"),  # type: ignore[arg-type]
+        patch=48,
+        batch=6,
+        loss="relative",
+        sigma_spread=0.5,
+        thickness_share=0.3,
+        told_spread=0.15,
+        noise=0.03,
+        smoothing=0.8,
+        brightness=0.5,
+        steps=20_000,
+        schedule="cosine",
+        gradient_clip=1.0,
+        ema=0.99,
+        precision="bfloat16",
+    ),
     "gan-cpce": GAN_CPCE,
     "gan-circle": replace(GAN_CPCE, architecture={"name": "CIRCLE"}, loss="circle"),
 }

@@ -12,7 +12,6 @@ from lightning.fabric.plugins.environments.cluster_environment import ClusterEnv
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch.strategies import DDPStrategy
-from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from ..device import choose_device, choose_precision
@@ -84,12 +83,12 @@ def is_loss_of_process(error: BaseException) -> bool:
     )
 
 
-class Share(IterableDataset[tuple[Tensor, ...]]):
-    """Of every batch, the patches of process number ``rank`` out of ``count``."""
+class Share(IterableDataset[tuple[Any, ...]]):
+    """Of every batch, the samples of process number ``rank`` out of ``count``."""
 
-    def __init__(self, batches: Iterable[tuple[Tensor, ...]], rank: int, count: int) -> None:
+    def __init__(self, batches: Iterable[tuple[Any, ...]], rank: int, count: int) -> None:
         self.batches, self.rank, self.count = batches, rank, count
 
-    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
         for batch in self.batches:
-            yield tuple(patches[self.rank :: self.count] for patches in batch)
+            yield tuple(samples[self.rank :: self.count] for samples in batch)

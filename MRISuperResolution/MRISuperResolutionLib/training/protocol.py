@@ -72,6 +72,19 @@ class Protocol:
     sigma_spread: float = setting(
         0.0, explanation="how far the blur's sigma of half of the blocks may differ: scanners do", least=0
     )
+    thickness_share: float = setting(
+        0.0,
+        explanation="share of blocks whose blur is as wide at half its height as the scan's voxel, whatever sigma is",
+        least=0,
+        most=1,
+    )
+    told_spread: float = setting(
+        0.0,
+        explanation="how far the sigma that a network is told may lie from the true one, as a share of it (networks "
+        "on the scan's grid)",
+        least=0,
+        most=0.9,
+    )
     noise: float = setting(
         0.0, explanation="most Rician noise of half of the blocks, as a share of the range", least=0, most=1
     )
@@ -105,7 +118,12 @@ class Protocol:
         least=0,
         most=1,
     )
-    patch: int = setting(25, explanation="voxels along the side of a patch, on the network's input grid", least=3)
+    patch: int = setting(
+        25,
+        explanation="voxels along the side of a patch, on the network's input grid; of the truth for networks on the "
+        "scan's grid",
+        least=3,
+    )
     batch: int = setting(64, explanation="patches in a step", least=1)
     patches_per_block: int = setting(4, explanation="patches cut from one simulated block or slice", least=1)
     initialisation: Literal["he", "xavier", "normal-0.01", "normal-0.001"] = setting(

@@ -31,7 +31,8 @@ from .lesson import OPTIMISER, Examined
 from .patches import PatchStream
 from .processes import Share, computing, is_loss_of_process
 from .protocol import Protocol
-from .teaching import make_lesson
+from .scans import ScanStream
+from .teaching import make_lesson, make_stream
 from .telling import Telling
 from .truth import Truth
 from .warm_start import warm_start
@@ -80,7 +81,7 @@ def train(
     beginning = find_card(start) if start else None
     if beginning:
         warm_start(network, load_network(beginning))
-    stream = PatchStream([t for t in truths if t.split == "train"], network, protocol)
+    stream = make_stream([t for t in truths if t.split == "train"], network, protocol)
     stream.position = steps_done(folder)
     lesson = make_lesson(network, protocol, Examiner(validating, network, protocol, factors))
     _check_same_run(folder, lesson, beginning)
@@ -140,7 +141,7 @@ def _trainer(protocol: Protocol, folder: Path, done: int, progress: bool) -> lig
     )
 
 
-def _fit(trainer: lightning.Trainer, lesson: Examined, stream: PatchStream, checkpoint: Path) -> None:
+def _fit(trainer: lightning.Trainer, lesson: Examined, stream: PatchStream | ScanStream, checkpoint: Path) -> None:
     with warnings.catch_warnings():
         # the stream makes its batches between two steps in well under a hundredth of a step's time
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")

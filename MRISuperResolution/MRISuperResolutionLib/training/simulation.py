@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..acquisition import Acquisition
+from ..acquisition import Acquisition, Blur
 from ..grid import Triple
 from ..networks.base import Network
 from ..operators import resample
@@ -37,13 +37,13 @@ def simulated(
     Returns the source (1 + references, *input space) and the target (1, *space): the input space is that of
     the target for networks on the target grid, else ``network.factor`` times smaller.
     """
-    arrays = [truth.volume.array, *_references(truth, network.references, rng)]
+    arrays = [truth.volume.array, *references_of(truth, network.references, rng)]
     images = _slices(truth, arrays, rng) if network.dimensions == 2 else _blocks(arrays, protocol.patch, rng)
-    images = divisible(_augmented(images, protocol, rng), network.factor)
+    images = divisible(augmented(images, protocol, rng), network.factor)
     factors = _draw_factors(network, protocol, rng)
     if network.dimensions == 3:
         factors = truth.degradable(factors, closest=True) or factors
-    acquisition = _draw_acquisition(factors, kept_kspace(protocol, network.dimensions), protocol, rng)
+    acquisition = draw_acquisition(factors, kept_kspace(protocol, network.dimensions), protocol, rng)
     source, target = observed(images, acquisition, network.factor, rng), images[:1]
     if protocol.flips_and_rotations:
         # once degraded: slices are so in their plane
@@ -74,7 +74,7 @@ def divisible(images: np.ndarray, factor: int) -> np.ndarray:
     return images[:, *(slice(n - n % factor) for n in images.shape[1:])]
 
 
-def _references(truth: Truth, count: int, rng: np.random.Generator) -> list[np.ndarray]:
+def references_of(truth: Truth, count: int, rng: np.random.Generator) -> list[np.ndarray]:
     """``count`` other contrasts of the head, any in any order, as users give them; zeros for those that lack."""
     found = [truth.companions[name] for name in sorted(truth.companions)] if count else []
     found = [found[number] for number in rng.permutation(len(found))[:count]]
@@ -85,7 +85,7 @@ def _references(truth: Truth, count: int, rng: np.random.Generator) -> list[np.n
 def _blocks(arrays: Sequence[np.ndarray], patch: int, rng: np.random.Generator) -> np.ndarray:
     """The same block, with tissue in it, of each array."""
     side = max(BLOCK, patch + 2 * RIM)
-    tissue = _tissue_voxel(arrays[0], rng)
+    tissue = tissue_voxel(arrays[0], rng)
     start = [
         int(np.clip(x - rng.integers(side), 0, max(0, n - side)))
         for x, n in zip(tissue, arrays[0].shape, strict=True)
@@ -97,11 +97,11 @@ def _slices(truth: Truth, arrays: Sequence[np.ndarray], rng: np.random.Generator
     """The same slice, in one of the planes in which the volume is true, of each array."""
     plane = truth.planes[rng.integers(len(truth.planes))]
     axis = truth.volume.grid.slice_axis(plane)
-    number = _tissue_voxel(arrays[0], rng)[axis]
+    number = tissue_voxel(arrays[0], rng)[axis]
     return np.stack([np.take(array, number, axis=axis) for array in arrays])
 
 
-def _tissue_voxel(array: np.ndarray, rng: np.random.Generator) -> tuple[int, ...]:
+def tissue_voxel(array: np.ndarray, rng: np.random.Generator) -> tuple[int, ...]:
     """A random voxel, of tissue if a few draws find one."""
     voxel = tuple(int(rng.integers(n)) for n in array.shape)
     for _ in range(TRIES):
@@ -111,7 +111,7 @@ def _tissue_voxel(array: np.ndarray, rng: np.random.Generator) -> tuple[int, ...
     return voxel
 
 
-def _augmented(images: np.ndarray, protocol: Protocol, rng: np.random.Generator) -> np.ndarray:
+def augmented(images: np.ndarray, protocol: Protocol, rng: np.random.Generator) -> np.ndarray:
     """The images, varied as the protocol says; not yet turned."""
     if protocol.elastic_share and rng.random() < protocol.elastic_share:
         images = bent(images, protocol.elastic_amplitude, protocol.elastic_width, rng)
@@ -134,15 +134,17 @@ def kept_kspace(protocol: Protocol, dimensions: int, across: int = 2) -> Triple:
     return i, j, k
 
 
-def _draw_acquisition(factors: Triple, kspace: Triple, protocol: Protocol, rng: np.random.Generator) -> Acquisition:
+def draw_acquisition(factors: Triple, kspace: Triple, protocol: Protocol, rng: np.random.Generator) -> Acquisition:
     """The protocol's acquisition model, its blur and noise drawn anew for half of the pieces each."""
     sigma, level = protocol.sigma, 0.0
+    blur: Blur = "thickness" if protocol.thickness_share and rng.random() < protocol.thickness_share else "fixed"
     if protocol.sigma_spread and rng.random() < 0.5:
         sigma += rng.uniform(-protocol.sigma_spread, protocol.sigma_spread)
     if protocol.noise and rng.random() < 0.5:
         level = rng.uniform(0, protocol.noise)
     return Acquisition(
         factors,
+        blur=blur,
         sigma=sigma,
         radius=protocol.radius,
         kspace=kspace,

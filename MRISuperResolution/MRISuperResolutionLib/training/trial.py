@@ -85,7 +85,7 @@ def trials(card: Card, truths: Sequence[Truth], protocol: Protocol, factors: Seq
 
 def _cases(card: Card, truth: Truth, factors: Sequence[Triple]) -> list[tuple[str | None, Triple]]:
     if card.dimensions == 3:
-        return [(None, own) for f in factors if (own := truth.degradable(f))]
+        return [(None, able) for f in factors if (able := truth.degradable(f))]
     plane = truth.planes[0]
     axis = truth.volume.grid.slice_axis(plane)
     own = card.factors.get("in_plane")

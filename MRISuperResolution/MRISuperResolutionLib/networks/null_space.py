@@ -1,0 +1,116 @@
+"""NullSpaceNet: works on the scan's own grid, is told how the scan was made, and gives the detail that it lacks.
+
+Our own network: what DGGRN (Du & He 2019) is in 2D, brought to 3D, as they suggest in their conclusion; one set of
+weights for all factors and blurs, as Pham et al. 2017 (section 4) ask of one network for several factors. What it
+gives is brought to the target grid and made to explain the scan by ``restoration``: it learns the null space of the
+acquisition alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..restoration import CONDITIONS, FINENESS
+from .base import Network, convolution, initialise
+from .sobel import gradient_magnitude
+
+
+class GuidedBlock(nn.Module):
+    """x + conv(ReLU(conv(x))) * guidance * (1 + a gain for each filter, linear in the conditions)."""
+
+    def __init__(self, filters: int) -> None:
+        super().__init__()
+        self.first, self.second = convolution(3, filters, filters), convolution(3, filters, filters)
+        self.gain = nn.Linear(CONDITIONS, filters)
+
+    def forward(self, x: Tensor, conditions: Tensor, guidance: Tensor | None) -> Tensor:
+        change: Tensor = self.second(torch.relu(self.first(x)))
+        change = change * (1 + self.gain(conditions))[:, :, None, None, None]
+        return x + (change if guidance is None else change * guidance)
+
+
+class NullSpaceNet(Network):
+    """3 x 3 x 3 head, residual blocks guided by the gradient of the scan, sub-pixel convolution.
+
+    Input: (batch, 1 + 7 + 27 references, *space) on the scan's grid, the axis with the largest factor last: the
+    scan, the conditions as constant images, then each reference as the 27 values in each voxel. Output: (batch, 1,
+    *space * 3), the detail that the cubic spline of the scan lacks, on a grid three times as fine along each axis.
+
+    The guidance is that of Du & He (Eqs. 6 and 7) with plain layers in place of dense ones; without
+    ``guidance_layers`` there is none.
+    """
+
+    dimensions = 3
+    factor = FINENESS
+    restoring = True
+
+    def __init__(self, filters: int = 48, blocks: int = 7, guidance_layers: int = 2, references: int = 0) -> None:
+        super().__init__()
+        self.filters, self.references = filters, references
+        self.head = convolution(3, len(self.channels), filters)
+        self.guide = nn.ModuleList(convolution(3, filters if n else 1, filters) for n in range(guidance_layers))
+        self.blocks = nn.ModuleList(GuidedBlock(filters) for _ in range(blocks))
+        self.expand = convolution(3, filters, FINENESS**3)
+        # Sobel; the head or the guidance, then all blocks or but half of the first; expand
+        self.receptive_radius = 1 + max(1 + 2 * blocks, guidance_layers + 2 * blocks - 2) + 1
+        self.width = 5 * filters
+        initialise(self, "he")
+
+    @property
+    def inputs(self) -> int:
+        return 1 + CONDITIONS + FINENESS**3 * self.references
+
+    @property
+    def channels(self) -> list[str]:
+        conditions = [f"condition {number}" for number in range(1, 1 + CONDITIONS)]
+        cells = [
+            f"reference {number} cell {cell}"
+            for number in range(1, 1 + self.references)
+            for cell in range(1, 1 + FINENESS**3)
+        ]
+        return ["image", *conditions, *cells, "gradient"]
+
+    def settle(self) -> None:
+        # no detail at all, and conditions that change nothing
+        for layer in (self.expand, *(module for module in self.modules() if isinstance(module, nn.Linear))):
+            for parameter in layer.parameters():
+                nn.init.zeros_(parameter)
+
+    @property
+    def architecture(self) -> dict[str, Any]:
+        return {
+            "name": "NullSpaceNet",
+            "filters": self.filters,
+            "blocks": len(self.blocks),
+            "guidance_layers": len(self.guide),
+            "references": self.references,
+        }
+
+    def forward(self, x: Tensor) -> Tensor:
+        scan, conditions = x[:, :1], x[:, 1 : 1 + CONDITIONS, 0, 0, 0]
+        gradient = gradient_magnitude(scan)
+        guidance = self.guidance(gradient)
+        first = features = self.head(torch.cat([x, gradient], dim=1))
+        for block in self.blocks:
+            features = block(features, conditions, guidance)
+        return shuffled(self.expand(features + first))
+
+    def guidance(self, gradient: Tensor) -> Tensor | None:
+        """Maps (batch, filters, *space) in [0, 2] of |Sobel| (batch, 1, *space); None without guidance layers."""
+        if not self.guide:
+            return None
+        maps = 8 * gradient
+        for layer in self.guide[:-1]:
+            maps = torch.relu(layer(maps))
+        # 1 where the layers say nothing, so that blocks begin at their full strength
+        return 2 * torch.sigmoid(self.guide[-1](maps))
+
+
+def shuffled(channels: Tensor) -> Tensor:
+    """(batch, 27, *space) -> (batch, 1, *space * 3): sub-pixel convolution in 3D."""
+    batch, _, *space = channels.shape
+    cells = channels.view(batch, FINENESS, FINENESS, FINENESS, *space).permute(0, 4, 1, 5, 2, 6, 3)
+    return cells.reshape(batch, 1, *(n * FINENESS for n in space))

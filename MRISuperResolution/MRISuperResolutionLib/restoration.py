@@ -1,0 +1,84 @@
+"""What NullSpaceNet is given of a scan, and the volume that its detail makes: consistent with the scan.
+
+Works on numpy arrays and on torch tensors alike; all steps are matrices along the axes (see ``operators``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .acquisition import FWHM_PER_SIGMA, Acquisition
+from .methods.consistency import Consistency, damping_of
+from .methods.scan import Scan
+from .operators import resample
+
+FINENESS = 3
+"""Cells of the detail's grid along each edge of a voxel of the scan."""
+
+CONDITIONS = 7
+"""How many numbers ``conditions`` gives."""
+
+NOISE_SCALE = 20
+"""Brings a noise level of 5 % to 1."""
+
+
+class Restoration:
+    """A scan of ``low`` voxels that ``acquisition`` made of a volume of ``size`` voxels, undone by a network.
+
+    The network sees the axes in the order of their factors, the largest last. Intensities are normalised.
+    Raises RequestError where the acquisition makes another size of ``size``.
+    """
+
+    def __init__(self, acquisition: Acquisition, size: Sequence[int], low: Sequence[int]) -> None:
+        self.scan = Scan(acquisition, size, low)
+        self.size, self.low = tuple(size), tuple(low)
+        factors = [n / m for n, m in zip(size, low, strict=True)]
+        self.order = sorted(range(3), key=lambda axis: (factors[axis], axis))
+        self.conditions = conditions(acquisition, [factors[axis] for axis in self.order])
+        self.consistency = Consistency(self.scan.matrices)
+
+    def source(self, low: np.ndarray, references: Sequence[np.ndarray] = (), taken: int = 0) -> np.ndarray:
+        """The network's input (1 + 7 + 27 taken, *space): of the scan [i, j, k] and of references over the same box,
+        on any grid; zeros for those that lack."""
+        images = [low.transpose(self.order)[None]]
+        images += [np.full_like(images[0], value) for value in self.conditions]
+        for reference in references:
+            fine = resample(reference, [n * FINENESS for n in self.low]).transpose(self.order)
+            images.append(_cells(fine))
+        lacking = (taken - len(references)) * FINENESS**3
+        images += [np.zeros((lacking, *images[0].shape[1:]), low.dtype)] * (lacking > 0)
+        return np.concatenate(images)
+
+    def volume(self, detail: Any, low: Any) -> Any:
+        """The volume [i, j, k] of the detail (*space * 3) that the network gave and of the scan [i, j, k]."""
+        back = [self.order.index(axis) for axis in range(3)]
+        turned = detail.transpose(back) if isinstance(detail, np.ndarray) else detail.permute(back)
+        high = resample(low, self.size) + resample(turned, self.size)
+        return self.consistency.once(high, low, damping_of(self.scan, low))
+
+    def unexplained(self, high: Any, low: Any) -> float:
+        """Root mean square of what ``high`` does not explain of the scan, in normalised units."""
+        return float((self.consistency.missing(high, low) ** 2).mean() ** 0.5)
+
+
+def conditions(acquisition: Acquisition, factors: Sequence[float]) -> list[float]:
+    """What the network is told of the scan: along each axis one over the factor, then the width of the blur over the
+    scan's voxel (0 where there is none); then the noise."""
+    sigmas = [_sigma(acquisition, factor) / factor for factor in factors]
+    return [*(1 / factor for factor in factors), *sigmas, NOISE_SCALE * acquisition.noise_level]
+
+
+def _sigma(acquisition: Acquisition, factor: float) -> float:
+    if factor == 1 or acquisition.blur == "none":
+        return 0.0
+    return acquisition.sigma if acquisition.blur == "fixed" else factor / FWHM_PER_SIGMA
+
+
+def _cells(fine: np.ndarray) -> np.ndarray:
+    """(*space * 3) -> (27, *space): the values in each voxel."""
+    i, j, k = (n // FINENESS for n in fine.shape)
+    parts = fine.reshape(i, FINENESS, j, FINENESS, k, FINENESS).transpose(1, 3, 5, 0, 2, 4)
+    return parts.reshape(FINENESS**3, i, j, k)

@@ -1,0 +1,136 @@
+"""An endless, repeatable stream of small volumes with scans of them, for networks that work on the scan's grid."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import IterableDataset, get_worker_info
+
+from ..acquisition import Acquisition
+from ..errors import RequestError
+from ..grid import Triple
+from ..networks.base import Network
+from ..restoration import Restoration
+from .patches import BARREN, TISSUE_SHARE
+from .protocol import Protocol, draw_factors
+from .simulation import FOREGROUND, augmented, draw_acquisition, references_of, tissue_voxel
+from .truth import Truth
+
+
+class Scans(NamedTuple):
+    """A batch: what the network is given (batch, channels, *space), the scans and the volumes (batch, i, j, k), and
+    how each scan is undone, as far as the network is told."""
+
+    sources: Tensor
+    lows: Tensor
+    highs: Tensor
+    restorations: list[Restoration]
+
+
+class ScanStream(IterableDataset[Scans]):
+    """Batches of blocks of ``protocol.patch`` voxels along each edge, each taken for a whole volume.
+
+    All blocks of a batch have the same factors, the largest along the last axis. Slices of one plane come in batches
+    of their own, with the factor 1 across them. Batch n depends on the seed and n alone; ``position`` is the number
+    of the next one. Volumes that hold no block are left out; RequestError where none is left.
+    """
+
+    def __init__(self, truths: Sequence[Truth], network: Network, protocol: Protocol) -> None:
+        self.network, self.protocol = network, protocol
+        self.position = 0
+        self.truths = [truth for truth in truths if self._holds_a_block(truth)]
+        if not self.truths:
+            raise RequestError(
+                f"no training volume is true in 3D or in just one plane and {protocol.patch} voxels wide: choose a "
+                "smaller patch or other volumes"
+            )
+        across = [truth.volume.grid.size[_slice_axis(truth)] for truth in self.truths if not truth.in_3d]
+        self.thickness = min([protocol.patch, *across])
+
+    def __iter__(self) -> Iterator[Scans]:
+        # a loader's workers take turns, so that the batches come in the same order as without any
+        worker = get_worker_info()
+        turn, workers = (worker.id, worker.num_workers) if worker else (0, 1)
+        for number in itertools.count(self.position + turn, workers):
+            self.position = number + 1
+            yield self.batch(number)
+
+    def batch(self, number: int) -> Scans:
+        """Batch ``number`` of the stream."""
+        rng = np.random.default_rng([self.protocol.seed, number])
+        in_3d = self._drawn(rng, self.truths).in_3d
+        alike = [truth for truth in self.truths if truth.in_3d == in_3d]
+        low, middle, high = sorted(draw_factors(self.protocol.factors, rng))
+        factors = (low if in_3d else 1.0, middle, high)
+        scans = [self._scan(alike, factors, rng) for _ in range(self.protocol.batch)]
+        sources, lows, highs, restorations = zip(*scans, strict=True)
+        one, two, three = (torch.from_numpy(np.stack(arrays)) for arrays in (sources, lows, highs))
+        return Scans(one, two, three, list(restorations))
+
+    def _scan(
+        self, truths: Sequence[Truth], factors: Triple, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, Restoration]:
+        protocol = self.protocol
+        images = augmented(self._block(truths, rng), protocol, rng)
+        kept = [r for r in images[1:] if r.any() and rng.random() >= protocol.drop_reference]
+        kspace = (protocol.kspace,) * 3
+        acquisition = draw_acquisition(factors, kspace, protocol, rng)
+        high = images[0]
+        low = acquisition.apply(high, rng)
+        restoration = Restoration(_told(acquisition, protocol, rng), high.shape, low.shape)
+        return restoration.source(low, kept, self.network.references), low, high, restoration
+
+    def _block(self, truths: Sequence[Truth], rng: np.random.Generator) -> np.ndarray:
+        """(1 + references, i, j, k) of a random truth, turned at random; of slices, the axis across them first."""
+        for _ in range(BARREN):
+            truth = self._drawn(rng, truths)
+            arrays = [truth.volume.array, *references_of(truth, self.network.references, rng)]
+            order = rng.permutation(3).tolist()
+            if not truth.in_3d:
+                across = _slice_axis(truth)
+                order = [across, *(axis for axis in order if axis != across)]
+            side = self.protocol.patch
+            shape = (side if truth.in_3d else self.thickness, side, side)
+            turned = [array.transpose(order) for array in arrays]
+            centre = tissue_voxel(turned[0], rng)
+            starts = [
+                int(np.clip(x - rng.integers(n), 0, whole - n))
+                for x, n, whole in zip(centre, shape, turned[0].shape, strict=True)
+            ]
+            where = tuple(slice(start, start + n) for start, n in zip(starts, shape, strict=True))
+            block = np.stack([array[where] for array in turned])
+            if (block[0] > FOREGROUND).mean() >= TISSUE_SHARE:
+                flips = (slice(None, None, int(rng.choice((-1, 1)))) for _ in range(3))
+                return np.ascontiguousarray(block[:, *flips])
+        raise RequestError(
+            f"{BARREN} blocks of {self.protocol.patch} voxels hold no tissue: choose a smaller patch or other volumes"
+        )
+
+    @staticmethod
+    def _drawn(rng: np.random.Generator, truths: Sequence[Truth]) -> Truth:
+        return truths[int(rng.integers(len(truths)))]
+
+    def _holds_a_block(self, truth: Truth) -> bool:
+        size = truth.volume.grid.size
+        if truth.in_3d:
+            return min(size) >= self.protocol.patch
+        if len(truth.planes) > 1:
+            return False
+        across = _slice_axis(truth)
+        return min(n for axis, n in enumerate(size) if axis != across) >= self.protocol.patch
+
+
+def _slice_axis(truth: Truth) -> int:
+    return truth.volume.grid.slice_axis(truth.planes[0])
+
+
+def _told(acquisition: Acquisition, protocol: Protocol, rng: np.random.Generator) -> Acquisition:
+    """The acquisition as far as it is known: the blur's sigma within a share of ``told_spread``."""
+    error = rng.uniform(-protocol.told_spread, protocol.told_spread)
+    return replace(acquisition, sigma=acquisition.sigma * (1 + error))

@@ -1,0 +1,223 @@
+"""NullSpaceNet: told of the acquisition, it adds what the scan does not hold, whatever its weights are."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from MRISuperResolutionLib.acquisition import FWHM_PER_SIGMA, Acquisition
+from MRISuperResolutionLib.errors import RequestError
+from MRISuperResolutionLib.grid import PLANES, Grid
+from MRISuperResolutionLib.networks import build
+from MRISuperResolutionLib.networks.base import initialise
+from MRISuperResolutionLib.networks.null_space import NullSpaceNet, shuffled
+from MRISuperResolutionLib.operators import resample
+from MRISuperResolutionLib.phantom import brain_phantom
+from MRISuperResolutionLib.restoration import FINENESS, Restoration, conditions
+from MRISuperResolutionLib.training.export import export
+from MRISuperResolutionLib.training.presets import preset
+from MRISuperResolutionLib.training.run import train
+from MRISuperResolutionLib.training.scans import ScanStream
+from MRISuperResolutionLib.training.truth import Truth
+from MRISuperResolutionLib.upscaling import Computing, upscale
+from MRISuperResolutionLib.volume import Volume
+from MRISuperResolutionLib.weights import find_card
+
+SIZE = (36, 40, 32)
+
+TINY = preset(
+    "null-space",
+    architecture={"filters": 4, "blocks": 1, "guidance_layers": 1},
+    patch=24,
+    batch=2,
+    steps=2,
+    learning_rate=1e-6,
+    precision="float32",
+    validate_every=2,
+)
+
+
+def head(contrast="T1w", size=SIZE):
+    array = brain_phantom(size, contrast, seed=0).astype(np.float32)
+    return array / array.max()
+
+
+def restless(**sizes):
+    """A small network whose detail is not zero."""
+    torch.manual_seed(0)
+    network = build({"name": "NullSpaceNet", "filters": 4, "blocks": 1, **sizes})
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    return network.eval()
+
+
+def detail_of(network, source):
+    with torch.inference_mode():
+        return network(torch.from_numpy(source)[None])[0, 0].numpy()
+
+
+def test_it_has_the_parameters_of_its_layers():
+    def convolution(inputs, outputs):
+        return 27 * inputs * outputs + outputs
+
+    blocks = 7 * (2 * convolution(48, 48) + 7 * 48 + 48)
+    guidance = convolution(1, 48) + convolution(48, 48)
+    expected = convolution(9, 48) + guidance + blocks + convolution(48, 27)
+    assert sum(p.numel() for p in NullSpaceNet().parameters()) == expected
+
+
+@pytest.mark.parametrize("sizes", [{}, {"guidance_layers": 0}, {"guidance_layers": 5}, {"blocks": 2}], ids=str)
+def test_the_receptive_field_is_the_one_it_tells(sizes):
+    network = restless(**sizes)
+    radius = network.receptive_radius
+    x = torch.rand(1, network.inputs, 1, 1, 2 * radius + 3).expand(-1, -1, 3, 3, -1).clone()
+    x.requires_grad_(True)
+    # of the middle voxel's cells
+    network(x)[..., FINENESS * (radius + 1) : FINENESS * (radius + 2)].sum().backward()
+    seen = x.grad[0, 0].abs().amax(dim=(0, 1)) > 0
+    assert seen.tolist() == [False, *[True] * (2 * radius + 1), False]
+
+
+def test_cells_stand_where_their_voxel_does():
+    channels = torch.arange(27 * 8.0).view(1, 27, 2, 2, 2)
+    fine = shuffled(channels)[0, 0]
+    assert fine.shape == (6, 6, 6)
+    for i, j, k in np.ndindex(6, 6, 6):
+        cell = (i % 3) * 9 + (j % 3) * 3 + k % 3
+        assert fine[i, j, k] == channels[0, cell, i // 3, j // 3, k // 3]
+
+
+def test_new_weights_add_nothing_and_the_scan_is_explained():
+    network = build({"name": "NullSpaceNet", "filters": 4, "blocks": 1})
+    initialise(network, "he")
+    acquisition = Acquisition((2, 2, 2))
+    low = acquisition.apply(head())
+    restoration = Restoration(acquisition, SIZE, low.shape)
+    detail = detail_of(network, restoration.source(low))
+    assert not detail.any()
+    high = restoration.volume(detail, low)
+    spline = resample(low, SIZE)
+    assert restoration.unexplained(high, low) < 0.1 * restoration.unexplained(spline, low)
+
+
+@given(
+    factors=st.tuples(*[st.sampled_from((1.0, 1.3, 2.0, 3.7))] * 3).filter(lambda f: max(f) > 1),
+    blur=st.sampled_from(("fixed", "thickness")),
+    seed=st.integers(0, 5),
+)
+def test_whatever_the_detail_the_scan_is_explained(factors, blur, seed):
+    acquisition = Acquisition(factors, blur=blur, sigma=0.7)
+    low = acquisition.apply(head(size=(16, 17, 18)))
+    restoration = Restoration(acquisition, (16, 17, 18), low.shape)
+    rng = np.random.default_rng(seed)
+    shape = [FINENESS * low.shape[axis] for axis in restoration.order]
+    detail = rng.normal(0, 0.1, shape).astype(np.float32)
+    high = restoration.volume(detail, low)
+    loose = resample(low, (16, 17, 18)) + resample(
+        detail.transpose([restoration.order.index(axis) for axis in range(3)]), (16, 17, 18)
+    )
+    assert restoration.unexplained(high, low) < 0.15 * restoration.unexplained(loose, low)
+    same = restoration.volume(torch.from_numpy(detail), torch.from_numpy(low)).numpy()
+    np.testing.assert_allclose(same, high, atol=1e-5)
+
+
+def test_axes_in_another_order_make_the_same_volume_turned():
+    network = restless(references=1)
+    acquisition, high = Acquisition((2, 1, 3)), head()
+    low = acquisition.apply(high)
+    first = Restoration(acquisition, SIZE, low.shape)
+    result = first.volume(detail_of(network, first.source(low, [high], 1)), low)
+    order = (2, 0, 1)
+    turned = Acquisition(tuple(acquisition.factors[axis] for axis in order))
+    low, high = low.transpose(order), high.transpose(order)
+    second = Restoration(turned, high.shape, low.shape)
+    again = second.volume(detail_of(network, second.source(low, [high], 1)), low)
+    np.testing.assert_allclose(again, result.transpose(order), atol=1e-3 * np.abs(result).max())
+
+
+def test_it_is_told_of_the_scan():
+    told = conditions(Acquisition((1, 2, 4), sigma=0.8, noise="rician", noise_level=0.02), (1, 2, 4))
+    assert told == pytest.approx([1, 0.5, 0.25, 0, 0.4, 0.2, 0.4])
+    told = conditions(Acquisition((1, 2, 4), blur="thickness"), (1, 2, 4))
+    assert told[3:6] == pytest.approx([0, 1 / FWHM_PER_SIGMA, 1 / FWHM_PER_SIGMA])
+
+
+def test_a_missing_reference_is_zeros_and_a_given_one_is_in_its_voxels():
+    acquisition = Acquisition((1, 1, 2))
+    low = acquisition.apply(head())
+    restoration = Restoration(acquisition, SIZE, low.shape)
+    without, with_it = restoration.source(low, [], 1), restoration.source(low, [head("T2w")], 1)
+    assert without.shape == with_it.shape == (8 + 27, *low.shape)
+    assert not without[8:].any()
+    np.testing.assert_array_equal(without[:8], with_it[:8])
+    inner = (slice(4, -4),) * 3
+    coarse = resample(head("T2w"), low.shape)
+    assert np.corrcoef(with_it[8:].mean(axis=0)[inner].ravel(), coarse[inner].ravel())[0, 1] > 0.98
+
+
+def truth(split="train", planes=PLANES, size=SIZE, **facts):
+    return Truth("head", "T1w", split, planes, "CC0", "phantom", Volume(head(size=size), Grid(size)), **facts)
+
+
+def test_a_batch_depends_on_its_number_and_the_seed_alone():
+    network = build(TINY.architecture)
+    first, again = (ScanStream([truth()], network, TINY).batch(3) for _ in range(2))
+    assert torch.equal(first.sources, again.sources)
+    assert torch.equal(first.highs, again.highs)
+    assert first.highs.shape == (2, 24, 24, 24)
+    other = ScanStream([truth()], network, dataclasses.replace(TINY, seed=1)).batch(3)
+    assert not torch.equal(first.highs, other.highs)
+
+
+def test_slices_come_in_batches_of_their_own():
+    network = build(TINY.architecture)
+    thick = truth(planes=("sagittal",), size=(16, 30, 30))
+    stream = ScanStream([truth(), thick], network, TINY)
+    batches = [stream.batch(number) for number in range(12)]
+    flat = [batch for batch in batches if batch.highs.shape[1] == 16]
+    assert 0 < len(flat) < 12
+    for batch in flat:
+        # nothing is done across them
+        assert batch.lows.shape[1] == 16
+        assert batch.lows.shape[3] < 24
+    assert all(batch.highs.shape[1:] == (24, 24, 24) for batch in batches if batch.highs.shape[1] != 16)
+
+
+def test_what_it_is_told_of_the_blur_may_be_wrong():
+    network = build(TINY.architecture)
+    fixed = {"thickness_share": 0.0, "sigma_spread": 0.0, "noise": 0.0, "factors": ["2,2,2"]}
+    exact = ScanStream([truth()], network, dataclasses.replace(TINY, told_spread=0.0, **fixed)).batch(0)
+    wrong = ScanStream([truth()], network, dataclasses.replace(TINY, told_spread=0.5, **fixed)).batch(0)
+    assert {restoration.conditions[3] for restoration in exact.restorations} == {0.5}
+    told = [restoration.conditions[3] for restoration in wrong.restorations]
+    assert len(set(told)) == 2
+    assert 0.25 < min(told) < max(told) < 0.75
+
+
+def test_volumes_too_small_for_a_block_are_refused():
+    with pytest.raises(RequestError, match="24 voxels wide"):
+        ScanStream([truth(size=(20, 30, 30))], build(TINY.architecture), TINY)
+
+
+def test_trained_exported_and_used(tmp_path, capsys):
+    truths = [truth(), truth("validate")]
+    network = train(TINY, truths, tmp_path / "run", [(2, 2, 2)], progress=False)
+    card = export(network, "tiny", "a test", TINY, truths, [(2, 2, 2)], [], tmp_path)
+    assert card.restoring
+    assert card.factors == {"lowest": 1, "highest": 6}
+    assert [figure["subject"] for figure in card.figures] == ["head"]
+    acquisition = Acquisition((1, 1, 2), sigma=0.8)
+    high = Volume(1000 * head(), Grid(SIZE, spacing=(1, 1, 1.5)))
+    low = Volume(acquisition.apply(high.array), acquisition.grid(high.grid))
+    model, cpu = str(find_card(str(card.path)).path), Computing(device="cpu", precision="float32")
+    result = upscale(low, model, spacing=high.grid.spacing, acquisition=acquisition, computing=cpu)
+    assert result.grid == high.grid
+    assert float(result.header["MRISuperResolution.unexplained"]) < 0.01
+    spline = upscale(low, spacing=high.grid.spacing)
+    assert np.sqrt(np.mean((result.array - high.array) ** 2)) < np.sqrt(np.mean((spline.array - high.array) ** 2))
+    again = acquisition.apply(result.array)
+    assert np.sqrt(np.mean((again - low.array) ** 2)) < 5
+    capsys.readouterr()
