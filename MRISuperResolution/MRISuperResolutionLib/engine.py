@@ -6,7 +6,8 @@ The result equals that of the network on the whole volume. Chains of 3D convolut
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,14 +17,21 @@ from .memory import available_memory, process_memory
 from .networks.base import Network, channels_last
 from .slabs import choose_slabs
 from .streaming import run_slabs, stream_numbers
-from .tiled import run_tiles
+from .tiled import Report, run_tiles
 from .tiling import choose_tile, tiles
 
 OVERHEAD = 1.5
 """Memory that a convolution takes besides its input and output, as a factor."""
 
-Way = tuple[int, Callable[[Callable[[float], None]], None]]
-"""Bytes that a way to compute takes, and what goes it, telling its share of the work."""
+
+@dataclass(frozen=True)
+class Way:
+    """A way to compute: bytes that it takes, voxels that it computes on, and how to go it, telling the share of the
+    work that is done."""
+
+    bytes: int
+    voxels: int
+    go: Callable[[np.ndarray, np.ndarray, torch.device, Report], None]
 
 
 def bytes_per_voxel(network: Network, precision: torch.dtype) -> float:
@@ -61,12 +69,11 @@ def run_network(
     network = channels_last(network.to(device).eval())
     most = _budget(device, memory_limit, result.nbytes) if most_bytes is None else most_bytes
     while True:
-        way = _way(network, source, result, device, precision, most)
+        way = _way(network, size, precision, most)
         if way is None:
             raise OutOfMemory(_advice(device))
-        taken, run = way
         try:
-            run(report)
+            way.go(source, result, device, report)
             return result
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
@@ -75,33 +82,42 @@ def run_network(
             del error
         if device.type == "cuda":
             torch.cuda.empty_cache()
-        most = taken // 2
+        most = way.bytes // 2
 
 
-def _way(
-    network: Network,
-    source: np.ndarray,
-    result: np.ndarray,
-    device: torch.device,
-    precision: torch.dtype,
-    most_bytes: int,
-) -> Way | None:
+def planned(network: Network, size: Sequence[int], precision: torch.dtype, most_bytes: int) -> int | None:
+    """Voxels that ``run_network`` computes on for an input of ``size`` in ``most_bytes``, those that it computes more
+    than once counted as often; None where nothing fits."""
+    way = _way(network, size, precision, most_bytes)
+    return way.voxels if way else None
+
+
+def _way(network: Network, size: Sequence[int], precision: torch.dtype, most_bytes: int) -> Way | None:
     """How to compute in ``most_bytes``; None where nothing fits."""
-    size = source.shape[1:]
     chain = network.chain()
     if chain is not None:
         slabs = choose_slabs(size, network.receptive_radius, *stream_numbers(chain, precision), most_bytes)
         if slabs is None:
             return None
-        return slabs.bytes, lambda report: run_slabs(network, source, result, slabs, device, precision, report)
+        return Way(
+            slabs.bytes,
+            slabs.voxels,
+            lambda source, result, device, report: run_slabs(
+                network, source, result, slabs, device, precision, report
+            ),
+        )
     bytes_voxel = bytes_per_voxel(network, precision)
     radius = [network.receptive_radius if axis >= 3 - network.dimensions else 0 for axis in range(3)]
     core = choose_tile(size, radius, int(most_bytes / bytes_voxel))
     if core is None:
         return None
     plan = list(tiles(size, radius, core))
-    taken = int(max(tile.voxels for tile in plan) * bytes_voxel)
-    return taken, lambda report: run_tiles(network, source, result, plan, device, precision, report)
+    voxels = [tile.voxels for tile in plan]
+    return Way(
+        int(max(voxels) * bytes_voxel),
+        sum(voxels),
+        lambda source, result, device, report: run_tiles(network, source, result, plan, device, precision, report),
+    )
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -3,7 +3,7 @@
 Nothing slow is imported before a command runs, so that ``mrisr --help`` answers at once.
 """
 
-from . import ablate, compare, degrade, demo, evaluate, models, train, upscale
+from . import ablate, benchmark, compare, degrade, demo, evaluate, models, train, upscale
 
 COMMANDS = {
     "upscale": upscale,
@@ -13,5 +13,6 @@ COMMANDS = {
     "models": models,
     "train": train,
     "ablate": ablate,
+    "benchmark": benchmark,
     "demo": demo,
 }

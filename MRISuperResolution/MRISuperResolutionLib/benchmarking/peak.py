@@ -1,0 +1,55 @@
+"""How many operations per second this machine's convolutions reach at most: the floor that all else is held to."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..networks.base import channels_last, convolution
+
+CHANNELS = 64
+"""Of both papers' networks."""
+
+SPACE: dict[int, tuple[int, ...]] = {2: (16, 160, 160), 3: (1, 32, 96, 96)}
+"""Batch and then space of what is convolved: large enough that nothing but the convolution counts."""
+
+
+def convolution_peak(dimensions: int, device: torch.device, precision: torch.dtype, seconds: float = 1.0) -> float:
+    """Operations per second of the quickest of many 3 x 3 (x 3) convolutions of 64 channels; a multiplication and an
+    addition are two."""
+    batch, *space = SPACE[dimensions]
+    layer: Any = convolution(dimensions, CHANNELS, CHANNELS).to(device, precision)
+    x = torch.rand(batch, CHANNELS, *space, device=device).to(precision)
+    if dimensions == 3:
+        layer, x = layer.to(memory_format=torch.channels_last_3d), channels_last(x)
+    operations = 2 * 3**dimensions * CHANNELS**2 * batch * math.prod(space)
+    return operations / quickest(lambda: _convolved(layer, x), device, seconds)
+
+
+def _convolved(layer: nn.Module, x: torch.Tensor) -> None:
+    with torch.inference_mode():
+        layer(x)
+
+
+def quickest(work: Callable[[], None], device: torch.device, seconds: float) -> float:
+    """Seconds of the quickest of the repetitions of ``work`` that fit into ``seconds``, after one that is not
+    counted."""
+    work()
+    least, end = math.inf, time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        least = min(least, timed(work, device))
+    return least
+
+
+def timed(work: Callable[[], None], device: torch.device) -> float:
+    """Seconds until ``work`` is done on ``device``."""
+    start = time.perf_counter()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start

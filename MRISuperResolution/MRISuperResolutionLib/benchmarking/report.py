@@ -1,0 +1,61 @@
+"""The figures of a benchmark as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from .run import Result
+from .training import Steps
+
+COLUMNS: dict[str, Callable[[Result], str]] = {
+    "model": lambda r: r.model,
+    "device": lambda r: r.device,
+    "precision": lambda r: r.precision,
+    "seconds": lambda r: f"{r.seconds:.2f}",
+    "million voxels/s": lambda r: f"{r.voxels_per_s / 1e6:.3f}",
+    "share of peak": lambda r: f"{r.share_of_peak:.0%}",
+    "redundant": lambda r: f"{r.redundant_share:.0%}",
+    "peak GiB": lambda r: _text(r.peak_memory_gib, ".2f"),
+    "deviation": lambda r: _text(r.deviation, ".1e"),
+    "plain float32": lambda r: _text(r.speedup_over_plain, ".2f"),
+    "MONAI's defaults, float32": lambda r: _text(r.speedup_over_monai_default, ".2f"),
+    "MONAI's best": lambda r: _text(r.speedup_over_monai_best, ".2f"),
+}
+"""Of the table: from a result to its text."""
+
+
+TRAINING_COLUMNS: dict[str, Callable[[Steps], str]] = {
+    "model": lambda s: s.model,
+    "precision": lambda s: s.precision,
+    "batch": lambda s: str(s.batch),
+    "patch": lambda s: str(s.patch),
+    "seconds a step": lambda s: f"{s.seconds:.2f}",
+    "patches/s": lambda s: f"{s.patches_per_s:.2f}",
+    "share of peak": lambda s: f"{s.share_of_peak:.0%}",
+    "hours for the paper's 640,000 patches": lambda s: f"{s.hours_of_the_papers_patches:.1f}",
+}
+"""Of the table of training steps."""
+
+
+def markdown(machine: Mapping[str, Any], size: Sequence[int], results: Sequence[Result]) -> str:
+    """The machine in a line, then the table; the last three columns say how many times longer others take."""
+    return f"{_named(machine)}; results of {' x '.join(map(str, size))} voxels\n\n{_table(COLUMNS, results)}"
+
+
+def training_markdown(machine: Mapping[str, Any], steps: Sequence[Steps]) -> str:
+    """The same of training steps."""
+    return f"{_named(machine)}\n\n{_table(TRAINING_COLUMNS, steps)}"
+
+
+def _named(machine: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in machine.items() if value is not None)
+
+
+def _table(columns: Mapping[str, Callable[[Any], str]], entries: Sequence[Any]) -> str:
+    rows = [list(columns), ["---"] * len(columns), *([text(entry) for text in columns.values()] for entry in entries)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _text(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)

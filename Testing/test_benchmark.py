@@ -1,0 +1,126 @@
+"""mrisr benchmark: what it prints adds up, what is compared is the same image; how fast anything is, no test says."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from MRISuperResolutionLib.benchmarking.others import (
+    DEFAULT,
+    Task,
+    Window,
+    best_window,
+    computed_voxels,
+    monai,
+    plain,
+)
+from MRISuperResolutionLib.benchmarking.peak import convolution_peak
+from MRISuperResolutionLib.engine import bytes_per_voxel, planned, run_network
+from MRISuperResolutionLib.networks import build
+
+CPU = torch.device("cpu")
+
+SMALL = {"name": "ReCNN", "layers": 3, "filters": 4}
+
+
+def task(architecture=SMALL, size=(20, 22, 24)):
+    torch.manual_seed(0)
+    network = build(architecture).eval()
+    source = np.random.default_rng(0).random((network.inputs, *size)).astype(np.float32)
+    return Task(network, source, CPU, torch.float32)
+
+
+def test_json_says_what_was_measured(mrisr_here):
+    outcome = mrisr_here(
+        "benchmark", "--quick", "--json", "--size", "24", "26", "28", "--models", "plain", "slices",
+        "--precision", "float32", "--device", "cpu",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    told = json.loads(outcome.out)
+    assert told["machine"]["threads"] == torch.get_num_threads()
+    assert [result["model"] for result in told["results"]] == ["plain", "slices"]
+    for result in told["results"]:
+        assert result["seconds"] > 0
+        assert result["voxels_per_s"] == pytest.approx(24 * 26 * 28 / result["seconds"])
+        assert result["share_of_peak"] > 0
+        assert result["redundant_share"] == 0
+        assert result["deviation"] < 1e-5
+        assert result["speedup_over_plain"] > 0
+
+
+def test_a_step_of_training_is_measured_by_the_trainer(mrisr_here):
+    outcome = mrisr_here("benchmark", "--training", "--json", "--models", "slices", "--precision", "float32")
+    assert outcome.code == 0, outcome.err
+    (told,) = json.loads(outcome.out.splitlines()[-1])["training"]
+    assert told["patches_per_s"] == pytest.approx(told["batch"] / told["seconds"])
+    assert told["hours_of_the_papers_patches"] == pytest.approx(
+        640_000 / told["batch"] * told["seconds"] / 3600, rel=0.01
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--size", "8", "80", "80"], "16 or more"),
+        (["--repeat", "0"], "--repeat"),
+        (["--models", "magic"], "magic"),
+        (["--device", "toaster"], "toaster"),
+    ],
+)
+def test_refused_in_one_sentence(mrisr_here, options, words):
+    outcome = mrisr_here("benchmark", *options)
+    assert outcome.code == 2
+    assert len(outcome.err.splitlines()) == 1
+    assert words in outcome.err
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_the_peak_is_not_passed_by_the_processor(dimensions):
+    # a core does at most 4,096 operations a cycle, and no clock is quicker than 10 GHz
+    assert (
+        1e6 < convolution_peak(dimensions, CPU, torch.float32, seconds=0.01) < 4096 * 1e10 * torch.get_num_threads()
+    )
+
+
+def test_plain_is_what_the_engine_makes():
+    for architecture in (SMALL, {"name": "DGGRN", "factor": 2, "filters": 4, "blocks": 1}):
+        one = task(architecture)
+        ours = run_network(one.network, one.source, device=CPU)
+        np.testing.assert_allclose(plain(one).reshape(ours.shape), ours, atol=1e-5)
+
+
+def test_monai_makes_the_same_away_from_its_seams():
+    pytest.importorskip("monai")
+    one = task(size=(30, 30, 30))
+    truth = plain(one)
+    np.testing.assert_allclose(monai(one, DEFAULT), truth, atol=1e-5)
+    cut = monai(one, Window(20, 0.5))
+    assert np.abs(cut - truth)[..., :10, :10, :10].max() < np.abs(cut - truth).max()
+
+
+def test_the_best_window_overlaps_by_what_the_network_sees_and_fits():
+    one = task(size=(64, 64, 64))
+    bytes_voxel = bytes_per_voxel(one.network, torch.float32)
+    assert best_window(one, 10**12).side >= 64
+    most = bytes_voxel * 50**3
+    window = best_window(one, most)
+    assert window.side == 48
+    assert window.overlap * window.side >= 2 * one.network.receptive_radius
+    assert best_window(one, 1) is None
+
+
+def test_windows_are_counted_as_monai_lays_them():
+    pytest.importorskip("monai")
+    seen = []
+    one = task(size=(30, 41, 24))
+    one.network.register_forward_hook(lambda network, given, made: seen.append(made[:, 0].numel()))
+    monai(one, Window(16, 0.4))
+    assert sum(seen) == computed_voxels((30, 41, 24), 16, 0.4)
+
+
+def test_planned_voxels_are_the_ones_computed():
+    one = task(size=(40, 40, 40))
+    assert planned(one.network, (40, 40, 40), torch.float32, 10**12) == 40**3
+    assert planned(one.network, (40, 40, 40), torch.float32, 1) is None
+    assert planned(one.network, (40, 40, 40), torch.float32, 60_000) > 40**3
