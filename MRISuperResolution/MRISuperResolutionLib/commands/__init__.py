@@ -3,13 +3,14 @@
 Nothing slow is imported before a command runs, so that ``mrisr --help`` answers at once.
 """
 
-from . import ablate, benchmark, compare, degrade, demo, evaluate, models, train, upscale
+from . import ablate, benchmark, compare, degrade, demo, evaluate, models, plant, train, upscale
 
 COMMANDS = {
     "upscale": upscale,
     "degrade": degrade,
     "evaluate": evaluate,
     "compare": compare,
+    "plant": plant,
     "models": models,
     "train": train,
     "ablate": ablate,

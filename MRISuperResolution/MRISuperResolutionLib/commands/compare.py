@@ -25,20 +25,17 @@ if TYPE_CHECKING:
     from ..training.truth import Truth
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options that say what is degraded."""
     parser.add_argument(
         "data", nargs="*", metavar="DATA", help="volumes: a folder, a pattern, a BIDS tree or a manifest (CSV, TSV)"
     )
-    parser.add_argument("--list", action="store_true", help="print the names of the methods, one a line")
     parser.add_argument("--data-folder", type=Path, metavar="PATH", help="that the paths of a manifest start from")
     parser.add_argument("--contrasts", nargs="+", default=[], metavar="NAME", help="to compare on")
-    parser.add_argument(
-        "--methods",
-        nargs="+",
-        metavar="NAME",
-        help="default: all; spline is always there. NAME+consistent: what the network NAME makes, changed so that it "
-        "explains the scan",
-    )
+
+
+def add_degradation_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options that say how (see ``protocols.Degradation``)."""
     parser.add_argument(
         "--protocol", choices=list(PROTOCOLS), help="degrade as that paper does; the options below override it"
     )
@@ -53,6 +50,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sampling", choices=("cells", "corners"), help="corners: every Nth sample, as the papers; default: cells"
     )
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_data_arguments(parser)
+    parser.add_argument("--list", action="store_true", help="print the names of the methods, one a line")
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        metavar="NAME",
+        help="default: all; spline is always there. NAME+consistent: what the network NAME makes, changed so that it "
+        "explains the scan",
+    )
+    add_degradation_arguments(parser)
     parser.add_argument("--everywhere", action="store_true", help="compare all voxels, not those of tissue alone")
     parser.add_argument("--out", type=Path, default=Path("comparison"), metavar="FOLDER", help="default: comparison")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes that compute (default: 1)")
@@ -80,7 +90,7 @@ def run(options: argparse.Namespace) -> None:
     check(methods)
     check_packages()
     empty_figure(1, 1)
-    cases = _cases(options)
+    cases = make_cases(options)
     scores = []
     found = compare(cases, methods, options.out / "scores", computing(options), options.everywhere, options.jobs)
     for score in found:
@@ -113,7 +123,8 @@ def _degradation(options: argparse.Namespace) -> Degradation:
     return replace(base, **{name: value for name, value in given.items() if value is not None})
 
 
-def _cases(options: argparse.Namespace) -> list[Case]:
+def make_cases(options: argparse.Namespace) -> list[Case]:
+    """What the options of data and degradation ask for."""
     from ..comparing.case import cases
 
     degradation = _degradation(options)

@@ -14,6 +14,7 @@ from ..metrics import evaluate
 from ..progress import Quiet
 from ..upscaling import Computing, upscale
 from ..volume import Volume
+from ..weights import Card
 from .case import Case, tissue
 from .contenders import CONSISTENT, contender
 
@@ -50,34 +51,41 @@ class Score:
         return {name: value for name, value in vars(self).items() if name != "picture"}
 
 
-def attempt(method: str, case: Case, computing: Computing, everywhere: bool = False) -> Score:
-    """Degrade, upscale, compare: among tissue, or ``everywhere``, over the range of the truth there.
+def brought_back(
+    method: str, found: tuple[Card | Method, int], case: Case, low: Volume, computing: Computing
+) -> Volume:
+    """``low`` on the grid of the case's truth by ``method``, for which ``contender`` was ``found``.
 
     A method that undoes the acquisition is given it as it acts on the target grid, and so are networks on the scan's
     own grid and those that are to be consistent with it. Methods compute on the CPU in float32 whatever networks do;
     all are given the companions that they can use as references.
     """
-    high, low = case.pair()
-    names = sorted(case.truth.companions)
-    common = (case.key, case.truth.subject, case.truth.contrast, case.label, method)
-    found = contender(method, case, low, len(names))
-    if found is None:
-        return Score(*common)
     model, count = found
-    references = [Volume(case.truth.companions[name], case.truth.volume.grid) for name in names[:count]]
+    names = sorted(case.truth.companions)[:count]
     told = model.undoes if isinstance(model, Method) else model.restoring or method.endswith(CONSISTENT)
-    forget_peak()
-    start = time.perf_counter()
-    result = upscale(
+    return upscale(
         low,
         str(model.name if isinstance(model, Method) else model.path),
-        spacing=high.grid.spacing,
+        spacing=case.truth.volume.grid.spacing,
         plane=case.plane if model.dimensions == 2 else None,
-        references=references,
+        references=[Volume(case.truth.companions[name], case.truth.volume.grid) for name in names],
         acquisition=replace(case.acquisition, sampling="cells") if told else None,
         computing=computing if not isinstance(model, Method) else Computing(max_memory=computing.max_memory),
         progress=Quiet(),
     )
+
+
+def attempt(method: str, case: Case, computing: Computing, everywhere: bool = False) -> Score:
+    """Degrade, upscale, compare: among tissue, or ``everywhere``, over the range of the truth there."""
+    high, low = case.pair()
+    common = (case.key, case.truth.subject, case.truth.contrast, case.label, method)
+    found = contender(method, case, low, len(case.truth.companions))
+    if found is None:
+        return Score(*common)
+    model, count = found
+    forget_peak()
+    start = time.perf_counter()
+    result = brought_back(method, found, case, low, computing)
     seconds, peak = time.perf_counter() - start, peak_memory()
     mask = None if everywhere else Volume(tissue(high).astype(np.uint8), high.grid)
     figures = evaluate(result, high, mask, kept=case.kept)

@@ -1,0 +1,1 @@
+"""Does a method invent or erase? Small structures are planted in true volumes, degraded, brought back, and judged."""
