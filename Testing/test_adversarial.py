@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from MRISuperResolutionLib.acquisition import Acquisition
+from MRISuperResolutionLib.device import Computing
 from MRISuperResolutionLib.errors import RequestError
 from MRISuperResolutionLib.grid import PLANES, Grid
 from MRISuperResolutionLib.networks import build
@@ -33,7 +34,7 @@ from MRISuperResolutionLib.training.presets import preset
 from MRISuperResolutionLib.training.run import train
 from MRISuperResolutionLib.training.simulation import simulated
 from MRISuperResolutionLib.training.truth import Truth, normalised
-from MRISuperResolutionLib.upscaling import Computing, upscale
+from MRISuperResolutionLib.upscaling import upscale
 from MRISuperResolutionLib.volume import Volume
 from MRISuperResolutionLib.weights import find_card
 

@@ -96,8 +96,8 @@ def test_no_work_is_done_twice(heads, tmp_path, monkeypatch):
         return attempt(method, case, *how)
 
     monkeypatch.setattr(comparing, "attempt", recorded)
+    from MRISuperResolutionLib.device import Computing
     from MRISuperResolutionLib.training.gather import gather
-    from MRISuperResolutionLib.upscaling import Computing
 
     chosen = cases(gather(str(heads)), [[2]], [], Acquisition((1, 1, 1)))
 

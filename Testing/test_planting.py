@@ -8,13 +8,13 @@ from scipy import ndimage
 
 from MRISuperResolutionLib.acquisition import Acquisition
 from MRISuperResolutionLib.comparing.case import Case
+from MRISuperResolutionLib.device import Computing
 from MRISuperResolutionLib.grid import PLANES, Grid
 from MRISuperResolutionLib.planting.judge import Verdict, invented, judged, share_found
 from MRISuperResolutionLib.planting.plant import APART, REACH, SHAPES, Shape, planted, quiet_places, structures
 from MRISuperResolutionLib.planting.report import markdown
 from MRISuperResolutionLib.planting.run import TRUTH, Planting, harvests
 from MRISuperResolutionLib.training.truth import Truth
-from MRISuperResolutionLib.upscaling import Computing
 from MRISuperResolutionLib.volume import Volume
 
 SIZE = (52, 54, 56)

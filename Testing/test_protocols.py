@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from MRISuperResolutionLib.cli import main
 from MRISuperResolutionLib.commands.train import add_options
+from MRISuperResolutionLib.device import Computing
 from MRISuperResolutionLib.errors import RequestError
 from MRISuperResolutionLib.files import write_volume
 from MRISuperResolutionLib.grid import PLANES, Grid
@@ -41,7 +42,7 @@ from MRISuperResolutionLib.training.settings_file import (
 )
 from MRISuperResolutionLib.training.truth import Truth, normalised
 from MRISuperResolutionLib.training.warm_start import warm_start
-from MRISuperResolutionLib.upscaling import Computing, upscale
+from MRISuperResolutionLib.upscaling import upscale
 from MRISuperResolutionLib.volume import Volume
 from MRISuperResolutionLib.weights import Card, find_card, load_network, read_card, save_network
 

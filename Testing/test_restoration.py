@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from MRISuperResolutionLib.acquisition import FWHM_PER_SIGMA, Acquisition
+from MRISuperResolutionLib.device import Computing
 from MRISuperResolutionLib.errors import RequestError
 from MRISuperResolutionLib.grid import PLANES, Grid
 from MRISuperResolutionLib.networks import build
@@ -22,9 +23,9 @@ from MRISuperResolutionLib.training.presets import preset
 from MRISuperResolutionLib.training.run import train
 from MRISuperResolutionLib.training.scans import ScanStream
 from MRISuperResolutionLib.training.truth import Truth
-from MRISuperResolutionLib.upscaling import Computing, upscale
+from MRISuperResolutionLib.upscaling import upscale
 from MRISuperResolutionLib.volume import Volume
-from MRISuperResolutionLib.weights import find_card
+from MRISuperResolutionLib.weights import find_card, load_network
 
 SIZE = (36, 40, 32)
 
@@ -52,6 +53,10 @@ def restless(**sizes):
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
     return network.eval()
+
+
+def rms(array):
+    return float(np.sqrt(np.mean(array**2)))
 
 
 def detail_of(network, source):
@@ -100,7 +105,7 @@ def test_new_weights_add_nothing_and_the_scan_is_explained():
     assert not detail.any()
     high = restoration.volume(detail, low)
     spline = resample(low, SIZE)
-    assert restoration.unexplained(high, low) < 0.1 * restoration.unexplained(spline, low)
+    assert rms(restoration.missing(high, low)) < 0.1 * rms(restoration.missing(spline, low))
 
 
 @given(
@@ -119,7 +124,7 @@ def test_whatever_the_detail_the_scan_is_explained(factors, blur, seed):
     loose = resample(low, (16, 17, 18)) + resample(
         detail.transpose([restoration.order.index(axis) for axis in range(3)]), (16, 17, 18)
     )
-    assert restoration.unexplained(high, low) < 0.15 * restoration.unexplained(loose, low)
+    assert rms(restoration.missing(high, low)) < 0.15 * rms(restoration.missing(loose, low))
     same = restoration.volume(torch.from_numpy(detail), torch.from_numpy(low)).numpy()
     np.testing.assert_allclose(same, high, atol=1e-5)
 
@@ -200,6 +205,43 @@ def test_what_it_is_told_of_the_blur_may_be_wrong():
 def test_volumes_too_small_for_a_block_are_refused():
     with pytest.raises(RequestError, match="24 voxels wide"):
         ScanStream([truth(size=(20, 30, 30))], build(TINY.architecture), TINY)
+
+
+def test_it_learns_which_errors_to_expect(tmp_path, capsys):
+    from MRISuperResolutionLib.upscaling import upscale_in_full
+
+    truths = [truth(), dataclasses.replace(truth("validate"), subject="other")]
+    first = export(
+        train(TINY, truths, tmp_path / "run", [(2, 2, 2)], progress=False),
+        "first",
+        "",
+        TINY,
+        truths,
+        [],
+        [],
+        tmp_path,
+    )
+    doubting = dataclasses.replace(
+        TINY, architecture={**TINY.architecture, "doubt": True}, loss="doubt", learning_rate=1e-2, steps=20
+    )
+    network = train(doubting, truths, tmp_path / "doubt", [(2, 2, 2)], start=str(first.path), progress=False)
+    before = load_network(first).state_dict()
+    after = network.state_dict()
+    # nothing else has learned
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    card = export(network, "doubting", "", doubting, truths, [(2, 2, 2), (1, 1, 3)], [], tmp_path)
+    assert card.trust["share"] == 0.9
+    assert len(card.trust["figures"]) == 2
+    assert 0.8 < card.trust["figures"][0]["coverage"] < 1
+    low = Volume(1000 * head(size=(18, 20, 16)), Grid((18, 20, 16), spacing=(2, 2, 2)))
+    outcome = upscale_in_full(low, str(card.path), computing=Computing(device="cpu", precision="float32"))
+    assert outcome.expected_error.grid == outcome.result.grid
+    assert (outcome.expected_error.array > 0).all()
+    assert 1 < outcome.expected_error.array.mean() < 500
+    assert outcome.unexplained.grid == low.grid
+    missing = low.array - Acquisition((2, 2, 2)).apply(outcome.result.array)
+    np.testing.assert_allclose(outcome.unexplained.array, missing, atol=0.1)
+    capsys.readouterr()
 
 
 def test_trained_exported_and_used(tmp_path, capsys):

@@ -46,11 +46,12 @@ __all__ = [
 
 if TYPE_CHECKING:
     from .acquisition import Acquisition
+    from .device import Computing
     from .errors import Cancelled, OutOfMemory, RequestError
     from .files import read_volume, write_volume
     from .grid import Grid
     from .metrics import evaluate
-    from .upscaling import Computing, upscale
+    from .upscaling import upscale
     from .volume import Volume
     from .weights import catalogue
 

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from .errors import RequestError
 from .progress import Progress, Silent
+
+
+@dataclass(frozen=True)
+class Computing:
+    """How to compute: device, precision, GiB of memory that the process may take (None: half of what is free)."""
+
+    device: str = "auto"
+    precision: str = "auto"
+    max_memory: float | None = None
+
 
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 

@@ -37,7 +37,7 @@ class Way:
 def bytes_per_voxel(network: Network, precision: torch.dtype) -> float:
     """Memory that the network needs for each input voxel of a tile."""
     maps = network.map_bytes(precision.itemsize)
-    images = 4 * (network.inputs + 3 * network.factor**network.dimensions)
+    images = 4 * (network.inputs + (2 + network.outputs) * network.factor**network.dimensions)
     return OVERHEAD * maps + images
 
 
@@ -59,13 +59,13 @@ def run_network(
     most_bytes    that the network may take for its feature maps, whatever the memory
     report        called with the share of the work that is done, often; may raise to cancel
 
-    Returns float32 (*axes), each 2D or 3D axis times ``network.factor``. Raises OutOfMemory where even the
+    Returns float32 (*axes), each 2D or 3D axis times ``network.factor``, of a network of several outputs with these
+    in front. Raises OutOfMemory where even the
     smallest piece does not fit.
     """
     size = source.shape[1:]
-    result = np.empty(
-        [n * (network.factor if axis >= 3 - network.dimensions else 1) for axis, n in enumerate(size)], np.float32
-    )
+    fine = [n * (network.factor if axis >= 3 - network.dimensions else 1) for axis, n in enumerate(size)]
+    result = np.empty([network.outputs, *fine], np.float32)
     network = channels_last(network.to(device).eval())
     most = _budget(device, memory_limit, result.nbytes) if most_bytes is None else most_bytes
     while True:
@@ -74,7 +74,7 @@ def run_network(
             raise OutOfMemory(_advice(device))
         try:
             way.go(source, result, device, report)
-            return result
+            return result if network.outputs > 1 else result[0]
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -103,7 +103,7 @@ def _way(network: Network, size: Sequence[int], precision: torch.dtype, most_byt
             slabs.bytes,
             slabs.voxels,
             lambda source, result, device, report: run_slabs(
-                network, source, result, slabs, device, precision, report
+                network, source, result[0], slabs, device, precision, report
             ),
         )
     bytes_voxel = bytes_per_voxel(network, precision)

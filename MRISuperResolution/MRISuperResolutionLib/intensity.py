@@ -45,6 +45,10 @@ class Normalisation:
         normalised += np.float32(self.low)
         return normalised
 
+    def undo_difference(self, normalised: np.ndarray) -> np.ndarray:
+        """A difference of normalised values -> of values in units of the input, in a new array."""
+        return normalised * np.float32(self.high - self.low)
+
 
 def to_type(array: np.ndarray, dtype: Any) -> np.ndarray:
     """``array`` as ``dtype``; integers are rounded to nearest and clamped to what the type can hold."""

@@ -54,14 +54,22 @@ class Restoration:
 
     def volume(self, detail: Any, low: Any) -> Any:
         """The volume [i, j, k] of the detail (*space * 3) that the network gave and of the scan [i, j, k]."""
-        back = [self.order.index(axis) for axis in range(3)]
-        turned = detail.transpose(back) if isinstance(detail, np.ndarray) else detail.permute(back)
-        high = resample(low, self.size) + resample(turned, self.size)
+        high = resample(low, self.size) + resample(self._turned_back(detail), self.size)
         return self.consistency.once(high, low, damping_of(self.scan, low))
 
-    def unexplained(self, high: Any, low: Any) -> float:
-        """Root mean square of what ``high`` does not explain of the scan, in normalised units."""
-        return float((self.consistency.missing(high, low) ** 2).mean() ** 0.5)
+    def missing(self, high: Any, low: Any) -> Any:
+        """What the volume ``high`` does not explain of the scan, on the scan's grid."""
+        return self.consistency.missing(high, low)
+
+    def expected_error(self, doubt: Any) -> Any:
+        """The errors to expect [i, j, k] of what the network says of them (*space * 3): their logarithm."""
+        spread = resample(self._turned_back(doubt), self.size)
+        return np.exp(spread) if isinstance(spread, np.ndarray) else spread.exp()
+
+    def _turned_back(self, fine: Any) -> Any:
+        """The axes in the order of the scan's."""
+        back = [self.order.index(axis) for axis in range(3)]
+        return fine.transpose(back) if isinstance(fine, np.ndarray) else fine.permute(back)
 
 
 def conditions(acquisition: Acquisition, factors: Sequence[float]) -> list[float]:

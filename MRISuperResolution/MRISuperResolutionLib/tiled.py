@@ -26,7 +26,8 @@ def run_tiles(
     precision: torch.dtype,
     report: Report,
 ) -> None:
-    """Fill ``result`` (*axes times the network's factor) with what ``network`` makes of ``source`` (channels, *axes).
+    """Fill ``result`` (outputs, *axes times the network's factor) with what ``network`` makes of ``source``
+    (channels, *axes).
 
     The tiles of the ``plan`` lie on the axes of ``source``; ``report`` is called before each convolution.
     """
@@ -35,12 +36,12 @@ def run_tiles(
     for done, tile in zip(itertools.accumulate((t.voxels for t in plan), initial=0), plan, strict=False):
         with _watched(network, lambda share, d=done, t=tile: report((d + share * t.voxels) / whole)):  # type: ignore[misc]
             piece = _run_tile(network, source[(slice(None), *tile.padded)], device, precision)
-        result[_scaled(tile.core, factors)] = piece[_scaled(tile.inner, factors)]
+        result[(slice(None), *_scaled(tile.core, factors))] = piece[(slice(None), *_scaled(tile.inner, factors))]
     report(1.0)
 
 
 def _run_tile(network: Network, piece: np.ndarray, device: torch.device, precision: torch.dtype) -> np.ndarray:
-    """(channels, *axes) -> (*axes times factor); for a 2D network the first axis is the batch."""
+    """(channels, *axes) -> (outputs, *axes times factor); for a 2D network the first axis is the batch."""
     batch = np.ascontiguousarray(piece[None] if network.dimensions == 3 else piece.swapaxes(0, 1))
     x = channels_last(torch.from_numpy(batch).to(device))
     reduced = precision != torch.float32
@@ -50,7 +51,7 @@ def _run_tile(network: Network, piece: np.ndarray, device: torch.device, precisi
     ):
         y: Tensor = network(x)
     y = y.float().cpu()
-    return (y[0, 0] if network.dimensions == 3 else y[:, 0]).numpy()
+    return (y[0] if network.dimensions == 3 else y.transpose(0, 1)).numpy()
 
 
 def _scaled(axes: tuple[slice, ...], factors: list[int]) -> tuple[slice, ...]:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from ..acquisition import Acquisition
-from ..device import choose_device, choose_precision
+from ..device import Computing, choose_device, choose_precision
 from ..engine import planned, run_network
 from ..grid import Grid, Triple
 from ..memory import GIB, forget_peak, memory_limit, peak_memory, process_memory
@@ -25,7 +25,7 @@ from ..operators import resample
 from ..phantom import brain_phantom
 from ..progress import Quiet
 from ..restoration import Restoration
-from ..upscaling import Computing, upscale
+from ..upscaling import upscale
 from ..volume import Volume
 from ..weights import Card, find_card, load_network
 from .others import DEFAULT, Task, best_window, monai, plain

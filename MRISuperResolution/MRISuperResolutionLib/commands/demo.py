@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from .upscale import add_computing_arguments, computing
 
 if TYPE_CHECKING:
+    from ..device import Computing
     from ..figures import Row
-    from ..upscaling import Computing
     from ..volume import Volume
     from ..weights import Card
 

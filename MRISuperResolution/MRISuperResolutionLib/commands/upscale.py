@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..acquisition import Acquisition
+    from ..device import Computing
     from ..grid import Triple
+    from ..methods.base import Method
     from ..progress import Progress
-    from ..upscaling import Computing
+    from ..weights import Card
 
 USUAL_NOISE = 0.01
 """Of a clinical scan, as a share of its range."""
@@ -65,6 +67,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of the scan, as a share of its range: how closely to explain it (default with --blur: "
         f"{USUAL_NOISE:g})",
     )
+    parser.add_argument(
+        "--unexplained",
+        type=Path,
+        metavar="FILE",
+        help="write what the result does not explain of the input, on the input's grid, too: with --blur, or of "
+        "models that are told of the scan",
+    )
+    parser.add_argument(
+        "--expected-error",
+        type=Path,
+        metavar="FILE",
+        help="write the error that nine of ten voxels of the result should stay below, too: of models that tell",
+    )
     add_computing_arguments(parser)
     parser.add_argument("--progress", choices=("auto", "bar", "json", "none"), default="auto")
     parser.add_argument("--overwrite", action="store_true", help="replace OUT if it is there")
@@ -83,8 +98,8 @@ def add_computing_arguments(parser: argparse.ArgumentParser) -> None:
 
 def computing(options: argparse.Namespace) -> Computing:
     """What ``add_computing_arguments`` took; RequestError for a memory limit that is no positive number."""
+    from ..device import Computing
     from ..errors import RequestError
-    from ..upscaling import Computing
 
     if options.max_memory is not None and not (math.isfinite(options.max_memory) and options.max_memory > 0):
         raise RequestError(f"--max-memory must be positive, not {options.max_memory:g}: give GiB")
@@ -108,12 +123,14 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _upscale(options: argparse.Namespace, progress: Progress) -> None:
+    import numpy as np
+
     from ..cancelling import too_late
     from ..errors import RequestError
     from ..files import check_output, read_volume, write_volume
     from ..models import find_model
     from ..request import plan
-    from ..upscaling import upscale
+    from ..upscaling import upscale_in_full
 
     if options.blur is None and (options.sigma is not None or options.noise_level is not None):
         raise RequestError("--sigma and --noise-level tell more of the blur: add --blur")
@@ -129,7 +146,12 @@ def _upscale(options: argparse.Namespace, progress: Progress) -> None:
     plan_ = plan(volume.grid, model, options.scale, options.spacing, options.plane, len(options.reference))
     acquisition = _acquisition(options, plan_.factors)
     check_output(options.output, plan_.target, volume.array.dtype, options.overwrite)
-    result = upscale(
+    _check_further(options, model, acquisition is not None)
+    for path, grid in ((options.unexplained, volume.grid), (options.expected_error, plan_.target)):
+        if path:
+            refuse_to_replace([options.input, *options.reference], path)
+            check_output(path, grid, np.dtype(np.float32), options.overwrite)
+    outcome = upscale_in_full(
         volume,
         options.model,
         scale=options.scale,
@@ -143,6 +165,11 @@ def _upscale(options: argparse.Namespace, progress: Progress) -> None:
     )
     del volume
     progress.report(0.97, "writing")
+    result = outcome.result
+    further = (options.unexplained, outcome.unexplained), (options.expected_error, outcome.expected_error)
+    for path, made in further:
+        if path and made:
+            write_volume(made, path, options.overwrite)
     write_volume(result, options.output, options.overwrite)
     too_late()
     progress.report(1.0, "done")
@@ -154,6 +181,21 @@ def _upscale(options: argparse.Namespace, progress: Progress) -> None:
             "provenance": dict(result.header),
         }
     )
+
+
+def _check_further(options: argparse.Namespace, model: Card | Method, told: bool) -> None:
+    """Raise RequestError for volumes that the model cannot give."""
+    from ..errors import RequestError
+    from ..weights import Card
+
+    restoring = isinstance(model, Card) and model.restoring
+    if options.unexplained and not (told or restoring):
+        raise RequestError(f"what {model.name} does not explain of the scan depends on its blur: add --blur")
+    if options.expected_error and not (isinstance(model, Card) and model.trust):
+        raise RequestError(f"the model {model.name} expects no errors of itself: leave out --expected-error")
+    paths = [path for path in (options.output, options.unexplained, options.expected_error) if path]
+    if len({path.absolute() for path in paths}) < len(paths):
+        raise RequestError("two volumes would be written to one file: give each another name")
 
 
 def _acquisition(options: argparse.Namespace, factors: Triple) -> Acquisition | None:

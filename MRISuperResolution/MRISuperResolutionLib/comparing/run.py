@@ -8,7 +8,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from itertools import product
 from pathlib import Path
 
-from ..upscaling import Computing
+from ..device import Computing
 from .case import Case
 from .store import Store
 from .trying import Score, attempt

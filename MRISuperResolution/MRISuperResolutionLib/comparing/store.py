@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
+from ..device import Computing
 from ..files.whole import write_whole
-from ..upscaling import Computing
 from ..weights import Card, catalogue
 from .case import Case
 from .contenders import CONSISTENT, family

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from ..device import Computing
 from ..memory import GIB, forget_peak, peak_memory
 from ..methods.base import Method
 from ..metrics import evaluate
 from ..progress import Quiet
-from ..upscaling import Computing, upscale
+from ..upscaling import upscale
 from ..volume import Volume
 from ..weights import Card
 from .case import Case, tissue

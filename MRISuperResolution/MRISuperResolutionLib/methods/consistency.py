@@ -18,19 +18,21 @@ SMALLEST_DAMPING = 1e-3
 """Of a scan without noise: rounding has to be forgiven, too."""
 
 
-def made_consistent(high: np.ndarray, low: np.ndarray, acquisition: Acquisition) -> tuple[np.ndarray, float, float]:
+def made_consistent(
+    high: np.ndarray, low: np.ndarray, acquisition: Acquisition
+) -> tuple[np.ndarray, float, np.ndarray]:
     """The volume near ``high``, what a network made, that best explains the scan ``low``; float32 [i, j, k].
 
     It is the most likely one where the network's errors are independent, of ``EXPECTED_ERROR``, and the scan's noise
     is what the acquisition tells of: in closed form, since the scan is separable. Also returned: root mean square of
-    what ``high`` and the result do not explain of ``low``. Intensities are normalised. Raises RequestError where the
-    acquisition does not make ``low``'s size of ``high``'s.
+    what ``high`` does not explain of ``low``, and what the result does not, on the grid of ``low``. Intensities are
+    normalised. Raises RequestError where the acquisition does not make ``low``'s size of ``high``'s.
     """
     scan = Scan(acquisition, high.shape, low.shape)
     consistency = Consistency(scan.matrices)
     result = consistency.once(high, low, damping_of(scan, low))
-    before, after = (float(np.sqrt(np.mean(consistency.missing(x, low) ** 2))) for x in (high, result))
-    return result, before, after
+    before = float(np.sqrt(np.mean(consistency.missing(high, low) ** 2)))
+    return result, before, consistency.missing(result, low)
 
 
 def damping_of(scan: Scan, low: Any) -> float:

@@ -48,6 +48,10 @@ class Scan:
         """(D H)^T y: array on the LR grid -> on the HR grid."""
         return apply_along_axes([None if m is None else m.T for m in self.matrices], low)
 
+    def missing(self, high: np.ndarray, low: np.ndarray) -> np.ndarray:
+        """y - D H x: what a volume does not explain of the scan, on the LR grid."""
+        return low - self.of(high)
+
     def noise(self, low: Any) -> float:
         """Standard deviation of the noise that the acquisition tells of, in the units of ``low``."""
         return self.noise_level * float(low.max() - low.min())

@@ -30,7 +30,7 @@ class Link:
 
 
 class Network(nn.Module, ABC):
-    """A convolutional network that takes (batch, 1 + references, *space) to (batch, 1, *space * factor).
+    """A convolutional network that takes (batch, inputs, *space) to (batch, outputs, *space * factor).
 
     Values are normalised intensities (about 0 to 1). All convolutions keep the size by zero padding.
 
@@ -55,6 +55,11 @@ class Network(nn.Module, ABC):
     def inputs(self) -> int:
         """Channels of the input."""
         return 1 + self.references
+
+    @property
+    def outputs(self) -> int:
+        """Channels of the output; the first is the image, or what is added to it."""
+        return 1
 
     @property
     def channels(self) -> list[str]:
@@ -103,7 +108,7 @@ class Network(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, 1 + references, *space) -> (batch, 1, *space * factor)."""
+        """(batch, inputs, *space) -> (batch, outputs, *space * factor)."""
 
 
 def convolution(dimensions: int, inputs: int, outputs: int, kernel: int = 3) -> nn.Conv2d | nn.Conv3d:

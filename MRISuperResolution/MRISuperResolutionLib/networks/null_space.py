@@ -17,6 +17,9 @@ from ..restoration import CONDITIONS, FINENESS
 from .base import Network, convolution, initialise
 from .sobel import gradient_magnitude
 
+USUAL_LOG_ERROR = -4.0
+"""Where the expectation of errors begins: at about two hundredths of the range."""
+
 
 class GuidedBlock(nn.Module):
     """x + conv(ReLU(conv(x))) * guidance * (1 + a gain for each filter, linear in the conditions)."""
@@ -32,12 +35,27 @@ class GuidedBlock(nn.Module):
         return x + (change if guidance is None else change * guidance)
 
 
+class Doubt(nn.Module):
+    """Two convolutions from the features to the logarithm of the error to expect, for each cell of the detail."""
+
+    def __init__(self, filters: int) -> None:
+        super().__init__()
+        self.first, self.second = convolution(3, filters, filters), convolution(3, filters, FINENESS**3)
+
+    def forward(self, features: Tensor) -> Tensor:
+        found: Tensor = self.second(torch.relu(self.first(features)))
+        return found + USUAL_LOG_ERROR
+
+
 class NullSpaceNet(Network):
     """3 x 3 x 3 head, residual blocks guided by the gradient of the scan, sub-pixel convolution.
 
     Input: (batch, 1 + 7 + 27 references, *space) on the scan's grid, the axis with the largest factor last: the
     scan, the conditions as constant images, then each reference as the 27 values in each voxel. Output: (batch, 1,
     *space * 3), the detail that the cubic spline of the scan lacks, on a grid three times as fine along each axis.
+
+    With ``doubt`` a second output, of the same size, tells which error to expect: its logarithm, learned after
+    all the rest from what the rest has found (see ``training.scan_lesson``).
 
     The guidance is that of Du & He (Eqs. 6 and 7) with plain layers in place of dense ones; without
     ``guidance_layers`` there is none.
@@ -47,17 +65,24 @@ class NullSpaceNet(Network):
     factor = FINENESS
     restoring = True
 
-    def __init__(self, filters: int = 48, blocks: int = 7, guidance_layers: int = 2, references: int = 0) -> None:
+    def __init__(
+        self, filters: int = 48, blocks: int = 7, guidance_layers: int = 2, references: int = 0, doubt: bool = False
+    ) -> None:
         super().__init__()
         self.filters, self.references = filters, references
         self.head = convolution(3, len(self.channels), filters)
         self.guide = nn.ModuleList(convolution(3, filters if n else 1, filters) for n in range(guidance_layers))
         self.blocks = nn.ModuleList(GuidedBlock(filters) for _ in range(blocks))
         self.expand = convolution(3, filters, FINENESS**3)
+        self.doubt = Doubt(filters) if doubt else None
         # Sobel; the head or the guidance, then all blocks or but half of the first; expand
-        self.receptive_radius = 1 + max(1 + 2 * blocks, guidance_layers + 2 * blocks - 2) + 1
+        self.receptive_radius = 1 + max(1 + 2 * blocks, guidance_layers + 2 * blocks - 2) + 1 + doubt
         self.width = 5 * filters
         initialise(self, "he")
+
+    @property
+    def outputs(self) -> int:
+        return 1 if self.doubt is None else 2
 
     @property
     def inputs(self) -> int:
@@ -87,6 +112,7 @@ class NullSpaceNet(Network):
             "blocks": len(self.blocks),
             "guidance_layers": len(self.guide),
             "references": self.references,
+            "doubt": self.doubt is not None,
         }
 
     def forward(self, x: Tensor) -> Tensor:
@@ -96,7 +122,11 @@ class NullSpaceNet(Network):
         first = features = self.head(torch.cat([x, gradient], dim=1))
         for block in self.blocks:
             features = block(features, conditions, guidance)
-        return shuffled(self.expand(features + first))
+        features = features + first
+        detail = shuffled(self.expand(features))
+        if self.doubt is None:
+            return detail
+        return torch.cat([detail, shuffled(self.doubt(features.detach()))], dim=1)
 
     def guidance(self, gradient: Tensor) -> Tensor | None:
         """Maps (batch, filters, *space) in [0, 2] of |Sobel| (batch, 1, *space); None without guidance layers."""

@@ -11,8 +11,8 @@ import numpy as np
 from ..comparing.case import Case, tissue
 from ..comparing.contenders import contender
 from ..comparing.trying import brought_back
+from ..device import Computing
 from ..training.truth import Truth
-from ..upscaling import Computing
 from ..volume import Volume
 from .judge import Verdict, invented, judged
 from .plant import SHAPES, planted, quiet_places, structures

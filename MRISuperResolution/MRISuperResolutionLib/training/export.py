@@ -13,6 +13,7 @@ from ..figures import Row, compare
 from ..grid import Triple
 from ..networks.base import Network
 from ..weights import Card, save_network
+from .calibration import Expectation, calibration
 from .entry import NOT_STATED
 from .protocol import Protocol
 from .simulation import kept_kspace
@@ -46,16 +47,20 @@ def export(
     """
     card = _card(network, name, summary, protocol, [t for t in truths if t.split == "train"], commands, start)
     figures: list[dict[str, Any]] = []
+    expectations: list[Expectation] = []
     rows: dict[tuple[str, str], Row] = {}
     with tempfile.TemporaryDirectory() as trial_folder:
         saved = save_network(network, card, Path(trial_folder))
         for trial in trials(saved, [t for t in truths if t.split == "validate"], protocol, factors):
             figures.append(trial.figure())
+            if found := trial.expectation():
+                expectations.append(found)
             if len(rows) < VOLUMES_SHOWN:
                 rows.setdefault((trial.truth.subject, trial.truth.contrast), trial.row())
     if picture and rows:
         compare(list(rows.values()), picture)
-    return save_network(network, replace(card, figures=figures), folder)
+    trust = calibration(expectations) if expectations else card.trust
+    return save_network(network, replace(card, figures=figures, trust=trust), folder)
 
 
 def _card(
@@ -109,6 +114,8 @@ def _card(
             **({"start": dict(start)} if start else {}),
         },
         figures=[],
+        # as the network tells, until it is known how far that is from the truth
+        trust={"factor": 1.0} if network.outputs > 1 else {},
         licence=_strictest([t.licence for t in used] + ([start["licence"]] if start else [])),
     )
 

@@ -19,6 +19,8 @@ def check_fit(protocol: Protocol, network: Network) -> None:
         Acquisition((1, 1, 1), sigma=protocol.sigma + end * protocol.sigma_spread, radius=protocol.radius)
     if protocol.loss in ADVERSARIAL:
         _check_adversarial(protocol, network)
+    if protocol.loss == "doubt" and network.outputs == 1:
+        raise RequestError("the loss doubt is for networks that expect errors: choose NullSpaceNet with doubt=true")
     if network.factor == 1 or network.restoring:
         _check_factors(protocol, network)
     else:

@@ -24,7 +24,8 @@ def loss_of(protocol: Protocol) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
         "mse": lambda result, target, source: functional.mse_loss(result, target),
         "l1": lambda result, target, source: functional.l1_loss(result, target),
         "gradient": lambda result, target, source: gradient_loss(result, target, protocol.gradient_weight),
-        "relative": relative_loss,
+        # that of the doubt is of other things
+        **dict.fromkeys(("relative", "doubt"), relative_loss),
     }[protocol.loss]
 
 
@@ -38,6 +39,18 @@ def gradient_loss(result: Tensor, target: Tensor, weight: float) -> Tensor:
     with torch.autocast(result.device.type, enabled=False):
         found, wanted = (gradient_magnitude(images.float(), padding=0) for images in (result, target))
         return functional.mse_loss(result, target) + weight * functional.mse_loss(found, wanted)
+
+
+STAYS_BELOW = 0.9
+"""Share of the errors that should stay below the expected one."""
+
+
+def doubt_loss(expected: Tensor, error: Tensor) -> Tensor:
+    """Of expected errors, given the absolute ones: least where ``STAYS_BELOW`` of those stay below them (pinball
+    loss), over the mean error of each volume, so that all count alike."""
+    short = error - expected
+    loss = torch.maximum(STAYS_BELOW * short, (STAYS_BELOW - 1) * short).flatten(1).mean(dim=1)
+    return (loss / (error.flatten(1).mean(dim=1) + LEAST_ERROR)).mean()
 
 
 def relative_loss(result: Tensor, target: Tensor, source: Tensor) -> Tensor:

@@ -129,11 +129,12 @@ class Protocol:
     initialisation: Literal["he", "xavier", "normal-0.01", "normal-0.001"] = setting(
         "he", explanation="random weights to begin with (Pham et al., section 3.4); biases are zero"
     )
-    loss: Literal["mse", "l1", "gradient", "relative", "cpce", "circle"] = setting(
+    loss: Literal["mse", "l1", "gradient", "relative", "doubt", "cpce", "circle"] = setting(
         "mse",
         explanation="gradient: mean squared error plus that of Sobel's gradient (Du & He, Eq. 4); relative: over "
-        "that of the spline, so that all volumes and factors count alike (networks on the target grid); cpce, "
-        "circle: adversarial, 2D (see training/cpce.py, training/circle.py)",
+        "that of the spline, so that all volumes and factors count alike (networks on the target's or scan's grid); "
+        "doubt: of the errors that a network on the scan's grid expects of itself, and nothing else of it learns; "
+        "cpce, circle: adversarial, 2D (see training/cpce.py, training/circle.py)",
     )
     gradient_weight: float = setting(1.0, explanation="of the second part of the gradient loss", least=0)
     critic_steps: int = setting(4, explanation="of the critic for each of the network (adversarial losses)", least=1)

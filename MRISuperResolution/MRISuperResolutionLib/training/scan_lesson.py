@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from ..networks.base import Network, channels_last
+from ..networks.null_space import NullSpaceNet
 from ..operators import resample
 from .lesson import Examined
-from .losses import loss_of
+from .losses import doubt_loss, loss_of
 from .protocol import Protocol
 from .scans import Scans
 
@@ -28,22 +29,42 @@ class ScanLesson(Examined):
 
     def training_step(self, batch: Scans, number: int) -> Tensor:
         scans = Scans(*batch)
-        details = self.network(channels_last(scans.sources))
+        found = self.network(channels_last(scans.sources))
         # intensities are not rounded to eight bits
-        with torch.autocast(details.device.type, enabled=False):
-            results = torch.stack(
-                [
-                    restoration.volume(detail[0].float(), low)
-                    for restoration, detail, low in zip(scans.restorations, details, scans.lows, strict=True)
-                ]
-            )
-            splines = resample(scans.lows, scans.highs.shape[1:])
-            result, target, spline = (
-                images[:, None, *[slice(RIM, -RIM)] * 3] for images in (results, scans.highs, splines)
-            )
-            loss = self.loss(result, target, spline)
-        self.log("loss", self.checked(loss), batch_size=len(details))
+        with torch.autocast(found.device.type, enabled=False):
+            loss = self.lost(found.float(), scans)
+        self.log("loss", self.checked(loss), batch_size=len(found))
         return loss
+
+    def lost(self, found: Tensor, scans: Scans) -> Tensor:
+        """The loss of what the network found (batch, outputs, *space * 3)."""
+        result, target = inner(restored(found, scans)), inner(scans.highs)
+        return self.loss(result, target, inner(resample(scans.lows, scans.highs.shape[1:])))
 
     def configure_optimizers(self) -> Any:
         return self.scheduled(self.network)
+
+
+class DoubtLesson(ScanLesson):
+    """The errors that the network expects of itself; all else of it stays as it is."""
+
+    def lost(self, found: Tensor, scans: Scans) -> Tensor:
+        errors = (restored(found, scans) - scans.highs).abs().detach()
+        expected = torch.stack([r.expected_error(f[1]) for r, f in zip(scans.restorations, found, strict=True)])
+        return doubt_loss(inner(expected), inner(errors))
+
+    def configure_optimizers(self) -> Any:
+        assert isinstance(self.network, NullSpaceNet)
+        assert self.network.doubt is not None
+        return self.scheduled(self.network.doubt)
+
+
+def restored(found: Tensor, scans: Scans) -> Tensor:
+    """The volumes (batch, i, j, k) of the detail that the network found."""
+    volumes = [r.volume(f[0], low) for r, f, low in zip(scans.restorations, found, scans.lows, strict=True)]
+    return torch.stack(volumes)
+
+
+def inner(volumes: Tensor) -> Tensor:
+    """(batch, i, j, k) -> (batch, 1, *space) without the rim."""
+    return volumes[:, None, RIM:-RIM, RIM:-RIM, RIM:-RIM]

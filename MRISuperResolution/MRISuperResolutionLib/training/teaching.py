@@ -10,7 +10,7 @@ from .cpce import CPCELesson
 from .lesson import Examined, Lesson
 from .patches import PatchStream
 from .protocol import Protocol
-from .scan_lesson import ScanLesson
+from .scan_lesson import DoubtLesson, ScanLesson
 from .scans import ScanStream
 from .truth import Truth
 
@@ -21,7 +21,7 @@ LESSONS: dict[str, type[Examined]] = {"cpce": CPCELesson, "circle": CircleLesson
 def make_lesson(network: Network, protocol: Protocol, examine: Callable[[Network], dict[str, float]]) -> Examined:
     """The lesson that teaches ``network`` by the protocol's loss."""
     if network.restoring:
-        return ScanLesson(network, protocol, examine)
+        return (DoubtLesson if protocol.loss == "doubt" else ScanLesson)(network, protocol, examine)
     return LESSONS.get(protocol.loss, Lesson)(network, protocol, examine)
 
 

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 
 from ..acquisition import Acquisition
+from ..device import Computing
 from ..figures import Row, repeated
 from ..grid import Triple
 from ..metrics import evaluate
 from ..progress import Quiet
-from ..upscaling import Computing, upscale
+from ..upscaling import upscale, upscale_in_full
 from ..volume import Volume, divisible
 from ..weights import SPLINE, Card
+from .calibration import Expectation, expectation
 from .protocol import Protocol
 from .simulation import kept_kspace
 from .truth import Truth, across
@@ -38,6 +40,7 @@ class Trial:
     low: Volume
     spline: Volume
     result: Volume
+    expected_error: Volume | None = None
 
     def figure(self) -> dict[str, Any]:
         """PSNR in dB and SSIM of result and spline, for a card."""
@@ -54,6 +57,14 @@ class Trial:
             "spline_psnr_db": round(spline["psnr_db"], 3),
             "spline_ssim": round(spline["ssim"], 5),
         }
+
+    def expectation(self) -> Expectation | None:
+        """The errors that the network expected, and those it made; None where it tells none."""
+        if self.expected_error is None:
+            return None
+        named = {"subject": self.truth.subject, "contrast": self.truth.contrast, "factors": list(self.factors)}
+        volumes = (self.high, self.result, self.expected_error, self.spline)
+        return expectation(named, *(volume.array for volume in volumes))
 
     def row(self) -> Row:
         """The middle slice, for a picture."""
@@ -102,14 +113,26 @@ def _trial(
     high = divisible(truth.volume, factors)
     low = Volume(acquisition.apply(high.array), acquisition.grid(high.grid))
     names = sorted(truth.companions)[:references]
-    result = upscale(
+    outcome = upscale_in_full(
         low,
         str(card.path),
         spacing=high.grid.spacing,
         plane=plane,
         references=[Volume(truth.companions[name], truth.volume.grid) for name in names],
+        acquisition=acquisition if card.restoring else None,
         computing=Computing(precision=protocol.precision),
         progress=Quiet(),
     )
     spline = upscale(low, SPLINE, spacing=high.grid.spacing)
-    return Trial(truth, plane, factors, references, protocol.precision, high, low, spline, result)
+    return Trial(
+        truth,
+        plane,
+        factors,
+        references,
+        protocol.precision,
+        high,
+        low,
+        spline,
+        outcome.result,
+        outcome.expected_error,
+    )

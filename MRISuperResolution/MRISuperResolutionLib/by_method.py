@@ -1,0 +1,39 @@
+"""A volume at a higher resolution by a method that needs no weights."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .acquisition import Acquisition
+from .computed import Computed, Run, check_memory
+from .device import Computing
+from .errors import RequestError
+from .memory import RESULT_BYTES, memory_limit
+from .methods.base import Method, assumed_acquisition
+from .methods.scan import Scan
+from .progress import PREPARED, Progress, Stage
+from .request import Plan
+
+
+def by_method(
+    method: Method, plan_: Plan, acquisition: Acquisition | None, computing: Computing, progress: Progress
+) -> Run:
+    """What computes with a method, once all that can be refused has been."""
+    if computing.device not in ("auto", "cpu") or computing.precision not in ("auto", "float32"):
+        raise RequestError(
+            f"the model {method.name} computes on the CPU in float32, not with device {computing.device} and "
+            f"precision {computing.precision}: leave them out"
+        )
+    if acquisition and not method.undoes:
+        raise RequestError(f"the model {method.name} interpolates and undoes nothing: leave out the blur")
+    check_memory(plan_.target, RESULT_BYTES + method.bytes_voxel, memory_limit(computing.max_memory))
+    assumed = acquisition or assumed_acquisition(plan_.factors)
+    stage = Stage(progress, PREPARED, 0.95, "computing")
+    made = {"model": method.name, "sha256": None, "factors": plan_.factors, "plane": None}
+
+    def run(low: np.ndarray, references: list[np.ndarray]) -> Computed:
+        size = plan_.target.size
+        high = method.upscale(low, size, acquisition=assumed, references=references, report=stage.report)
+        return Computed(high, made, Scan(assumed, size, low.shape).missing(high, low) if acquisition else None)
+
+    return run
