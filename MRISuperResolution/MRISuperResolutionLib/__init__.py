@@ -16,7 +16,7 @@ __version__ = "0.1.0"
 _DOORS = {
     "Acquisition": "acquisition",
     "Cancelled": "errors",
-    "Computing": "upscaling",
+    "Computing": "device",
     "Grid": "grid",
     "OutOfMemory": "errors",
     "RequestError": "errors",

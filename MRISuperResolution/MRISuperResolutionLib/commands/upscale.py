@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..grid import Triple
     from ..methods.base import Method
     from ..progress import Progress
+    from ..volume import Volume
     from ..weights import Card
 
 USUAL_NOISE = 0.01
@@ -29,7 +30,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "input", metavar="IN", type=Path, help="a volume (.nii, .nii.gz, .nrrd, .mha) or a DICOM folder"
     )
     parser.add_argument("output", metavar="OUT", type=Path, help="the volume to write")
-    parser.add_argument("--model", required=True, help="spline, a name from `mrisr models`, or a .safetensors file")
+    parser.add_argument(
+        "--model",
+        required=True,
+        help="spline, a name from `mrisr models`, a .safetensors file, or auto: the weights that suit the input",
+    )
+    parser.add_argument(
+        "--contrast",
+        metavar="NAME",
+        help="of the input, for --model auto, where the file's name does not tell: T1w, T2w, FLAIR, PDw",
+    )
     parser.add_argument(
         "--scale",
         nargs="+",
@@ -126,11 +136,13 @@ def _upscale(options: argparse.Namespace, progress: Progress) -> None:
     import numpy as np
 
     from ..cancelling import too_late
+    from ..choosing import AUTO
     from ..errors import RequestError
     from ..files import check_output, read_volume, write_volume
     from ..models import find_model
     from ..request import plan
     from ..upscaling import upscale_in_full
+    from ..weights import Card
 
     if options.blur is None and (options.sigma is not None or options.noise_level is not None):
         raise RequestError("--sigma and --noise-level tell more of the blur: add --blur")
@@ -140,9 +152,13 @@ def _upscale(options: argparse.Namespace, progress: Progress) -> None:
         raise RequestError("--register aligns references, but none is given: add --reference")
     refuse_to_replace([options.input, *options.reference], options.output)
     how = computing(options)
-    model = find_model(options.model)
+    if options.contrast and options.model != AUTO:
+        raise RequestError("--contrast helps to choose weights: leave it out, or give --model auto")
+    model = None if options.model == AUTO else find_model(options.model)
     progress.report(0.0, "reading")
     volume = read_volume(options.input)
+    if model is None:
+        model = _chosen(options, volume, progress)
     plan_ = plan(volume.grid, model, options.scale, options.spacing, options.plane, len(options.reference))
     acquisition = _acquisition(options, plan_.factors)
     check_output(options.output, plan_.target, volume.array.dtype, options.overwrite)
@@ -153,7 +169,7 @@ def _upscale(options: argparse.Namespace, progress: Progress) -> None:
             check_output(path, grid, np.dtype(np.float32), options.overwrite)
     outcome = upscale_in_full(
         volume,
-        options.model,
+        str(model.path) if isinstance(model, Card) else model.name,
         scale=options.scale,
         spacing=options.spacing,
         plane=options.plane,
@@ -181,6 +197,19 @@ def _upscale(options: argparse.Namespace, progress: Progress) -> None:
             "provenance": dict(result.header),
         }
     )
+
+
+def _chosen(options: argparse.Namespace, volume: Volume, progress: Progress) -> Card:
+    """The weights that suit the volume and what is asked; says why."""
+    from ..choosing import choose
+    from ..suitability import contrast_named
+    from ..weights import catalogue
+
+    contrast = options.contrast or contrast_named(options.input.name)
+    asked = (options.scale, options.spacing, options.plane, len(options.reference))
+    choice = choose(catalogue(), volume.grid, contrast, *asked)
+    progress.say(choice.why)
+    return choice.card
 
 
 def _check_further(options: argparse.Namespace, model: Card | Method, told: bool) -> None:
