@@ -8,15 +8,19 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from MRISuperResolutionLib.acquisition import Acquisition
 from MRISuperResolutionLib.device import choose_device, choose_precision
 from MRISuperResolutionLib.engine import bytes_per_voxel, run_network
 from MRISuperResolutionLib.errors import Cancelled, OutOfMemory, RequestError
 from MRISuperResolutionLib.memory import GIB, process_memory
 from MRISuperResolutionLib.networks import build
 from MRISuperResolutionLib.networks.base import Network
+from MRISuperResolutionLib.operators import resample
+from MRISuperResolutionLib.phantom import brain_phantom
 from MRISuperResolutionLib.slabs import SLABS, Slabs, choose_slabs
-from MRISuperResolutionLib.streaming import run_slabs
+from MRISuperResolutionLib.streaming import run_slabs, share_to_compute
 from MRISuperResolutionLib.tiling import choose_tile, tiles
+from MRISuperResolutionLib.weights import find_card, load_network
 
 CPU = torch.device("cpu")
 
@@ -158,6 +162,89 @@ def test_streamed_equals_untiled(architecture, size, planes, cut, seed):
     assert np.abs(result - whole).max() <= 1e-5 * np.ptp(whole)
 
 
+def island(size, at, extent, value=0.0, seed=0):
+    """Noise in a box, and background of one value around it."""
+    volume = np.full((1, *size), value, np.float32)
+    where = tuple(slice(a, a + n) for a, n in zip(at, extent, strict=True))
+    volume[(0, *where)] += np.random.default_rng(seed).random(extent).astype(np.float32)
+    return volume
+
+
+def streamed(network, source, planes=4):
+    size = source.shape[1:]
+    axis = int(np.argmax(size))
+    core = [n for a, n in enumerate(size) if a != axis]
+    result = np.empty(size, np.float32)
+    run_slabs(network, source, result, Slabs(axis, planes, tuple(core), 0, 0), CPU, torch.float32, lambda share: None)
+    return result
+
+
+@settings(max_examples=30)
+@given(
+    architecture=st.sampled_from([c for c in CHAINS if not c.get("references")]),
+    at=st.tuples(*[st.integers(0, 16)] * 3),
+    value=st.sampled_from((0.0, 0.3)),
+    planes=st.sampled_from(SLABS),
+    seed=st.integers(0, 9),
+)
+def test_background_is_skipped_and_away_from_the_faces_nothing_changes(architecture, at, value, planes, seed):
+    torch.manual_seed(seed)
+    network = build(architecture).eval()
+    source = island((30, 26, 28), at, (7, 6, 8), value, seed)
+    whole = untiled(network, source)
+    result = streamed(network, source, planes)
+    radius = network.receptive_radius
+    # what the zeros around the volume reach
+    inner = tuple(slice(radius, n - radius) for n in whole.shape)
+    assert np.abs(result - whole)[inner].max() <= 1e-5 * np.ptp(whole)
+    if all(radius <= a <= n - extent - radius for a, n, extent in zip(at, (30, 26, 28), (7, 6, 8), strict=True)):
+        assert share_to_compute(network, source) < 0.9
+
+
+def test_what_is_skipped_is_not_computed(monkeypatch):
+    network = build({"name": "ReCNN", "layers": 4, "filters": 3}).eval()
+    source = island((48, 40, 40), (18, 16, 16), (8, 8, 8))
+    counted = []
+    convolve = torch.nn.functional.conv3d
+
+    def counting(given, weight, *arguments, **options):
+        made = convolve(given, weight, *arguments, **options)
+        counted.append(made[0, 0].numel() * weight.shape[0] * weight.shape[1])
+        return made
+
+    monkeypatch.setattr(torch.nn.functional, "conv3d", counting)
+    streamed(network, source, planes=1)
+    done = sum(counted)
+    counted.clear()
+    streamed(network, np.random.default_rng(0).random(source.shape).astype(np.float32), planes=1)
+    share = share_to_compute(network, source)
+    assert share < 0.2
+    assert done / sum(counted) == pytest.approx(share, rel=0.1)
+
+
+def test_skipping_stays_within_its_bound_on_a_head():
+    """Interpolation rings into the background, and the faces are near: see background.py."""
+    high = brain_phantom((72, 88, 72), "T1w", noise=0.0)[8:-8]
+    high /= high.max()
+    source = resample(Acquisition((2, 2, 2)).apply(high), high.shape)[None]
+    network = load_network(find_card("recnn10-t1w"))
+    assert share_to_compute(network, source) < 0.9
+    difference = np.abs(streamed(network, source) - untiled(network, source))
+    assert difference.max() < 0.005
+    assert difference[high > 0.05].max() < 0.002
+    assert np.sqrt(np.mean(difference**2)) < 3e-4
+
+
+def test_no_background_no_skipping():
+    network = build({"name": "ReCNN", "layers": 2, "filters": 3}).eval()
+    assert share_to_compute(network, np.random.default_rng(0).random((1, 20, 20, 20)).astype(np.float32)) == 1
+    # nearly all of it is tissue
+    assert share_to_compute(network, island((20, 20, 20), (1, 1, 1), (18, 18, 18))) == 1
+    nothing = np.zeros((1, 20, 20, 20), np.float32)
+    assert share_to_compute(network, nothing) == 0
+    np.testing.assert_allclose(np.ptp(streamed(network, nothing)), 0)
+
+
 @given(
     size=sizes,
     radius=st.integers(0, 6),
@@ -219,7 +306,7 @@ def test_out_of_memory_in_the_smallest_tile_says_what_would_help():
 
 def test_other_errors_of_the_network_are_not_taken_for_memory():
     network = build({"name": "ReCNN", "layers": 2, "filters": 2})
-    with pytest.raises(RuntimeError, match="shape"):
+    with pytest.raises(RuntimeError, match="expected input"):
         run_network(network, np.zeros((3, 5, 5, 5), np.float32), device=CPU)
 
 

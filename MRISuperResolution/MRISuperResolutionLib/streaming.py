@@ -7,12 +7,14 @@ equals what the chain makes of the whole volume, zero padding at its faces inclu
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .background import WORTHWHILE, Background, Box, background_of, background_value, constants
 from .networks.base import Link, Network
 from .slabs import Slabs
 from .tiling import Tile, tiles
@@ -72,7 +74,8 @@ def _column(
     chain = network.chain()
     assert chain is not None
     column_seen = seen[:, :, :, column.padded[0], column.padded[1]]
-    stream = Stream(chain, order, column_seen.shape[3:], slab, precision, device)
+    background = background_of(column_seen, background_value(seen))
+    stream = Stream(chain, order, column_seen.shape[3:], slab, precision, device, background)
     count = seen.shape[2]
     given = told = 0
 
@@ -99,6 +102,17 @@ def stream_numbers(chain: Sequence[Link], precision: torch.dtype) -> tuple[float
     return held, moving, 4 if exact else precision.itemsize
 
 
+def share_to_compute(network: Network, source: np.ndarray) -> float:
+    """Share of the convolutions of a chain that are computed for ``source`` (channels, *axes); the rest is
+    background."""
+    chain = network.chain()
+    assert chain is not None
+    with torch.inference_mode():
+        seen = network.seen(torch.from_numpy(source)[None]).movedim(2 + int(np.argmax(source.shape[1:])), 2)
+    share = background_of(seen, background_value(seen)).share_of_work(chain)
+    return share if share <= WORTHWHILE else 1.0
+
+
 class Stream:
     """Takes planes (1, channels, planes, height, width), at most ``slab`` at a time, and gives back what is ready.
 
@@ -116,9 +130,17 @@ class Stream:
         slab: int,
         precision: torch.dtype,
         device: torch.device,
+        background: Background | None = None,
     ) -> None:
         most = max(slab, *(link.radius for link in chain))
         self.stages = [_Stage(link, order, face, most, precision, device) for link in chain]
+        if background is None or background.share_of_work(chain) > WORTHWHILE:
+            return
+        weights = [(stage.weight, stage.bias) for stage in self.stages]
+        reach = 0
+        for stage, value in zip(self.stages, constants(chain, background.value, weights), strict=True):
+            reach += stage.link.radius
+            stage.skipping = _Skipping(background, reach, value.view(1, -1, 1, 1, 1))
 
     def push(self, planes: Tensor, before: Callable[[int], None] = lambda layer: None) -> Tensor | None:
         """Planes of the output (1, channels, planes, height, width), None while there is none.
@@ -140,15 +162,27 @@ class Stream:
         """What comes of the planes that the stage ``first`` was given."""
         for number, stage in enumerate(self.stages[first:], first):
             before(number)
-            found = stage.compute()
-            if found is None or number + 1 == len(self.stages):
-                return found
-            room = self.stages[number + 1].room(found.shape[2])
-            if stage.link.rectified:
-                torch.clamp_min(found, 0, out=room)
-            else:
-                room.copy_(found)
+            count = stage.ready
+            if count == 0:
+                return None
+            last = number + 1 == len(self.stages)
+            room = stage.output(count) if last else self.stages[number + 1].room(count)
+            stage.compute(room)
+            if last:
+                return room
         raise AssertionError("a chain has a last stage")
+
+
+@dataclass(frozen=True)
+class _Skipping:
+    """Where a layer that sees ``reach`` voxels, those before it included, has to compute; its ``value`` elsewhere."""
+
+    background: Background
+    reach: int
+    value: Tensor
+
+    def box(self, first: int, count: int) -> Box | None:
+        return self.background.box(first, count, self.reach)
 
 
 class _Stage:
@@ -174,21 +208,50 @@ class _Stage:
         # the padding before the first plane
         self.planes[:, :, : link.radius] = 0
         self.filled = link.radius
+        self.made = 0
+        self.skipping: _Skipping | None = None
 
     def room(self, count: int) -> Tensor:
         """Where the next ``count`` planes are to be written."""
         self.filled += count
         return self.planes[:, :, self.filled - count : self.filled]
 
-    def compute(self) -> Tensor | None:
-        """The layer's output for all planes whose neighbours are there; None where there is none."""
+    @property
+    def ready(self) -> int:
+        """Planes whose neighbours are all there."""
+        return max(0, self.filled - 2 * self.link.radius)
+
+    def output(self, count: int) -> Tensor:
+        """Room for ``count`` planes of what the layer makes."""
+        return self.planes.new_empty(1, len(self.weight), count, *self.planes.shape[3:])
+
+    def compute(self, room: Tensor) -> None:
+        """Fill ``room`` with the layer's output for all planes that are ready, rectified where it is to be."""
         radius = self.link.radius
-        if self.filled <= 2 * radius:
-            return None
-        padding = (0, radius, radius)
-        found = functional.conv3d(self.planes[:, :, : self.filled], self.weight, self.bias, padding=padding)
+        given, box = self.planes[:, :, : self.filled], None
+        if self.skipping:
+            box = self.skipping.box(self.made, room.shape[2])
+            room.copy_(self.skipping.value.expand_as(room))
+            if box:
+                room, given = room[:, :, :, box[0] : box[1], box[2] : box[3]], self._around(box)
+        if box or not self.skipping:
+            padding = (0, 0, 0) if box else (0, radius, radius)
+            found = functional.conv3d(given, self.weight, self.bias, padding=padding)
+            if self.link.rectified:
+                torch.clamp_min(found, 0, out=room)
+            else:
+                room.copy_(found)
+        self.made += room.shape[2]
         kept = min(2 * radius, self.filled)
         # the two may overlap
         self.planes[:, :, :kept] = self.planes[:, :, self.filled - kept : self.filled].clone()
         self.filled = kept
-        return found
+
+    def _around(self, box: Box) -> Tensor:
+        """The planes in the box and ``radius`` around it, zeros beyond the faces."""
+        radius = self.link.radius
+        height, width = self.planes.shape[3:]
+        top, bottom, left, right = box[0] - radius, box[1] + radius, box[2] - radius, box[3] + radius
+        piece = self.planes[:, :, : self.filled, max(0, top) : min(height, bottom), max(0, left) : min(width, right)]
+        beyond = (max(0, -left), max(0, right - width), max(0, -top), max(0, bottom - height))
+        return functional.pad(piece, beyond).contiguous(memory_format=torch.channels_last_3d)

@@ -14,6 +14,7 @@ COLUMNS: dict[str, Callable[[Result], str]] = {
     "precision": lambda r: r.precision,
     "seconds": lambda r: f"{r.seconds:.2f}",
     "million voxels/s": lambda r: f"{r.voxels_per_s / 1e6:.3f}",
+    "skipped": lambda r: f"{r.skipped_share:.0%}",
     "share of peak": lambda r: f"{r.share_of_peak:.0%}",
     "redundant": lambda r: f"{r.redundant_share:.0%}",
     "peak GiB": lambda r: _text(r.peak_memory_gib, ".2f"),

@@ -25,6 +25,7 @@ from ..operators import resample
 from ..phantom import brain_phantom
 from ..progress import Quiet
 from ..restoration import Restoration
+from ..streaming import share_to_compute
 from ..upscaling import upscale
 from ..volume import Volume
 from ..weights import Card, find_card, load_network
@@ -52,7 +53,9 @@ class Result:
     """What a model took in one precision, the median of several runs; None where something could not be measured.
 
     seconds        from the volume in memory to the result in memory, weights read, by ``upscale``
-    share_of_peak  operations that the network needs, over seconds, over the peak of convolutions in this precision
+    skipped_share  operations that need not be done, since what they see is background
+    share_of_peak  the other operations that the network needs, over seconds, over the peak of convolutions in this
+                   precision
     redundant_share   operations beyond those, because pieces overlap
     deviation      largest difference from plain PyTorch in float32, as a share of the result's range
     speedup_*      seconds of the others, which are given the network's input ready made, over ours: MONAI's defaults
@@ -64,6 +67,7 @@ class Result:
     precision: str
     seconds: float
     voxels_per_s: float
+    skipped_share: float
     share_of_peak: float
     redundant_share: float
     peak_memory_gib: float | None
@@ -143,13 +147,15 @@ def _measured(
     most = memory_limit(setting.max_memory) - process_memory()
     needed = math.prod(task.source.shape[1:])
     computed = planned(network, task.source.shape[1:], precision, most) or needed
+    left = share_to_compute(network, task.source) if network.chain() else 1.0
     return Result(
         card.name,
         str(device),
         name,
         seconds,
         math.prod(results[0].grid.size) / seconds,
-        card.cost["operations"] * needed / seconds / peak,
+        1 - left,
+        card.cost["operations"] * needed * left / seconds / peak,
         computed / needed - 1,
         peak_bytes / GIB if peak_bytes else None,
         **(_beside(task, seconds, setting, most, known) if setting.beside else {}),
