@@ -13,9 +13,11 @@ from ..networks.recnn import ReCNN
 def warm_start(network: Network, source: Network) -> None:
     """Give ``network`` the weights of ``source``; where the two have the same layers, all of them.
 
-    Inputs that ``source`` does not have, references or the gradient, begin with zero weights. A deeper ReCNN
-    gets identities between the last hidden layer and the output, through which ReLU's outputs pass unchanged.
-    Both begin as exactly what ``source`` is. A network for another factor keeps all but its sub-pixel layers.
+    A deeper ReCNN gets identities between the last hidden layer and the output, through which ReLU's outputs pass
+    unchanged; a gradient that ``source`` does not see begins with zero weights. Both begin as exactly what ``source``
+    is. References that it does not have keep the random weights of ``network``, so that it is ``source`` where they
+    lack: what one contrast says of another has no sign of its own, and from zero it is hardly learned. A network for
+    another factor keeps all but its sub-pixel layers.
     Raises RequestError where the two have too little in common.
     """
     if isinstance(network, ReCNN) and isinstance(source, ReCNN):
@@ -46,20 +48,24 @@ def _deepen(network: ReCNN, source: ReCNN) -> None:
 
 
 def _widened(network: Network, source: Network) -> Tensor:
-    """The weights of the first layer of ``source``, with zeros for what only ``network`` sees.
+    """The weights of the first layer of ``source``; for references that only ``network`` sees, its own, and zeros for
+    a gradient.
 
     Raises RequestError where ``source`` sees more.
     """
     further = [channel for channel in source.channels if channel not in network.channels]
     if further:
         raise RequestError(f"the weights to start from take more ({', '.join(further)}): choose others")
-    weights = convolutions(source)[0].weight.detach()
+    own, weights = (convolutions(one)[0].weight.detach() for one in (network, source))
     if weights.shape[1] != len(source.channels):
         # the first layer does not see them all, and the others cannot be widened
         if source.channels != network.channels:
             raise RequestError("the weights to start from take fewer references: choose others")
         return weights
-    wide = weights.new_zeros(len(weights), len(network.channels), *weights.shape[2:])
+    if own.shape[0] != weights.shape[0] or own.shape[2:] != weights.shape[2:]:
+        raise RequestError("the weights to start from are of another size: choose others")
+    wide = own.clone()
+    wide[:, [channel == "gradient" for channel in network.channels]] = 0
     wide[:, [network.channels.index(channel) for channel in source.channels]] = weights
     return wide
 
