@@ -68,7 +68,11 @@ def reference(volume):
         ("spline --scale 1.5", (21, 18, 12), {"factors": "1.5x1.5x1.5"}),
         ("spline --scale 1 2 3.1", (14, 24, 25), {"factors": "1x2x3.125"}),
         ("spline --spacing 0.5 0.5 0.5", (28, 26, 40), {}),
-        ("plain --scale 2 2 1", (28, 24, 8), {"model": "plain", "device": "cpu", "precision": "float32"}),
+        (
+            "plain --scale 2 2 1 --precision float32",
+            (28, 24, 8),
+            {"model": "plain", "device": "cpu", "precision": "float32"},
+        ),
         ("plain --spacing 1 1.1 1", (14, 12, 20), {"factors": "1x1x2.5"}),
         ("slices", (28, 24, 8), {"plane": "axial", "factors": "2x2x1"}),
         ("slices --scale 2 --plane axial", (28, 24, 8), {"plane": "axial"}),

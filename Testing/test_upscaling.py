@@ -20,7 +20,7 @@ from MRISuperResolutionLib.provenance import NOTE
 from MRISuperResolutionLib.request import acquired_plane
 from MRISuperResolutionLib.weights import Card, find_card, load_network, save_network
 
-CPU = Computing(device="cpu")
+CPU = Computing(device="cpu", precision="float32")
 
 # right-handed and left-handed; the second turns the index axes so that k runs front to back
 STRAIGHT = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)

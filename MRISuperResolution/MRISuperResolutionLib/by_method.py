@@ -8,7 +8,8 @@ from .acquisition import Acquisition
 from .computed import Computed, Run, check_memory
 from .device import Computing
 from .errors import RequestError
-from .memory import RESULT_BYTES, memory_limit
+from .forecast import resting_bytes
+from .memory import memory_limit
 from .methods.base import Method, assumed_acquisition
 from .methods.scan import Scan
 from .progress import PREPARED, Progress, Stage
@@ -26,7 +27,7 @@ def by_method(
         )
     if acquisition and not method.undoes:
         raise RequestError(f"the model {method.name} interpolates and undoes nothing: leave out the blur")
-    check_memory(plan_.target, RESULT_BYTES + method.bytes_voxel, memory_limit(computing.max_memory))
+    check_memory(plan_.target, resting_bytes(method, plan_), memory_limit(computing.max_memory))
     assumed = acquisition or assumed_acquisition(plan_.factors)
     stage = Stage(progress, PREPARED, 0.95, "computing")
     made = {"model": method.name, "sha256": None, "factors": plan_.factors, "plane": None}

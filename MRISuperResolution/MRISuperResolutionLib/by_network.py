@@ -12,13 +12,13 @@ from .acquisition import Acquisition
 from .computed import Computed, Run, check_memory
 from .device import Computing, choose_device, choose_precision
 from .errors import OutOfMemory
-from .memory import RESULT_BYTES, memory_limit
-from .methods.base import assumed_acquisition
+from .forecast import resting_bytes
+from .memory import memory_limit
 from .methods.consistency import made_consistent
 from .operators import resample
 from .progress import PREPARED, Progress, Stage
 from .request import Plan
-from .restoration import Restoration
+from .restoration import Restoration, usual_scan
 from .weights import Card, load_network
 
 if TYPE_CHECKING:
@@ -41,9 +41,9 @@ def by_network(
 ) -> Run:
     """What computes with a network, once all that can be refused has been."""
     ready = _prepare(card, computing, progress)
-    check_memory(plan_.target, RESULT_BYTES, memory_limit(computing.max_memory))
+    check_memory(plan_.target, resting_bytes(card, plan_), memory_limit(computing.max_memory))
     if card.restoring:
-        acquisition = acquisition or assumed_acquisition(plan_.factors)
+        acquisition = acquisition or usual_scan(plan_.factors)
 
     def computed(source: np.ndarray) -> tuple[Prepared, np.ndarray]:
         return _compute(ready, source, computing, progress)

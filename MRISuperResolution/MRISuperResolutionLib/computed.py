@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,9 +34,10 @@ Run = Callable[[np.ndarray, list[np.ndarray]], Computed]
 """From the input's normalised values and the references on their grid to what is computed."""
 
 
-def check_memory(target: Grid, bytes_voxel: int, limit: int) -> None:
-    """Raise OutOfMemory, before the work starts, where not even the result on ``target`` fits into ``limit``."""
-    needed = process_memory() + bytes_voxel * math.prod(target.size)
+def check_memory(target: Grid, bytes_needed: int, limit: int) -> None:
+    """Raise OutOfMemory, before the work starts, where not even the result on ``target``, with what it is made of in
+    ``bytes_needed``, fits into ``limit``."""
+    needed = process_memory() + bytes_needed
     if needed > limit:
         raise OutOfMemory(
             f"a result of {' x '.join(map(str, target.size))} voxels needs {needed / GIB:.2f} GiB, and "

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from .errors import RequestError
@@ -17,6 +19,9 @@ class Computing:
     precision: str = "auto"
     max_memory: float | None = None
 
+
+BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
+"""Of processors that multiply in bfloat16; the last of ARM."""
 
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
@@ -108,8 +113,11 @@ def _has_bfloat16(device: Any) -> bool:
     if device.type == "cuda":
         # from Ampere on
         return torch.cuda.get_device_capability(device)[0] >= 8
-    if device.type == "cpu":
-        # neither has a public name yet
-        tests = (getattr(torch.cpu, name, None) for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"))
-        return any(test() for test in tests if test)
-    return False
+    return device.type == "cpu" and processor_has_bfloat16()
+
+
+@cache
+def processor_has_bfloat16() -> bool:
+    """Whether the processor multiplies in bfloat16, as far as the system tells (Linux); needs no torch."""
+    cpuinfo = Path("/proc/cpuinfo")
+    return cpuinfo.exists() and bool(BFLOAT16_FLAGS & set(cpuinfo.read_text(encoding="utf-8").split()))

@@ -12,6 +12,10 @@ GIB = 2**30
 RESULT_BYTES = 13
 """Memory that each voxel of a result takes, from the resampling to the file, without any network."""
 
+DETAIL_BYTES = 216
+"""Memory that each voxel of a scan takes for the 27 numbers that a network on its grid adds, while these are brought
+to the grid of the result."""
+
 
 def process_memory() -> int:
     """Resident memory of this process now; where the system does not tell, a typical size with torch loaded."""

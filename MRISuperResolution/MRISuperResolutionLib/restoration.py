@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .acquisition import FWHM_PER_SIGMA, Acquisition
+from .grid import Triple
 from .methods.consistency import Consistency, damping_of
 from .methods.scan import Scan
 from .operators import resample
@@ -18,11 +19,19 @@ from .operators import resample
 FINENESS = 3
 """Cells of the detail's grid along each edge of a voxel of the scan."""
 
+USUAL_NOISE = 0.01
+"""Of a clinical scan, as a share of its range."""
+
 CONDITIONS = 7
 """How many numbers ``conditions`` gives."""
 
 NOISE_SCALE = 20
 """Brings a noise level of 5 % to 1."""
+
+
+def usual_scan(factors: Triple) -> Acquisition:
+    """What is taken for granted of a scan of which nothing is said: a blur as wide as its voxels, a little noise."""
+    return Acquisition(factors, "thickness", noise="rician", noise_level=USUAL_NOISE)
 
 
 class Restoration:

@@ -237,10 +237,11 @@ class _Stage:
         if box or not self.skipping:
             padding = (0, 0, 0) if box else (0, radius, radius)
             found = functional.conv3d(given, self.weight, self.bias, padding=padding)
-            if self.link.rectified:
+            if self.link.rectified and found.dtype == room.dtype:
                 torch.clamp_min(found, 0, out=room)
             else:
-                room.copy_(found)
+                # the next layer may compute in another precision
+                room.copy_(found.clamp_min_(0) if self.link.rectified else found)
         self.made += room.shape[2]
         kept = min(2 * radius, self.filled)
         # the two may overlap

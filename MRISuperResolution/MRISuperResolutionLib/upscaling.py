@@ -66,9 +66,10 @@ def upscale_in_full(
     plane       for 2D models: "axial", "coronal" or "sagittal" (default: the plane of the thick slices)
     references  other contrasts of the subject for models that take them, on any grid; ``register`` aligns
                 them to ``volume`` first
-    acquisition how ``volume`` came from what is sought, if that is known: methods, and networks on the scan's own
-                grid, undo it (default: the papers' blur), and what another network makes is changed so that it
-                explains ``volume``, as closely as the noise allows (see ``methods.consistency.made_consistent``)
+    acquisition how ``volume`` came from what is sought, if that is known: methods undo it (default: the papers'
+                blur), networks on the scan's own grid too (default: ``restoration.usual_scan``), and what another
+                network makes is changed so that it explains ``volume``, as closely as the noise allows (see
+                ``methods.consistency.made_consistent``)
     progress    is told how far the work is; may raise ``Cancelled``
 
     The header of the result says how it was made. ``volume`` is left as it was. Raises RequestError for a

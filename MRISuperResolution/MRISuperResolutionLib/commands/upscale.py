@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from ..volume import Volume
     from ..weights import Card
 
-USUAL_NOISE = 0.01
-"""Of a clinical scan, as a share of its range."""
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
@@ -74,8 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--noise-level",
         type=float,
         metavar="X",
-        help="of the scan, as a share of its range: how closely to explain it (default with --blur: "
-        f"{USUAL_NOISE:g})",
+        help="of the scan, as a share of its range: how closely to explain it (default with --blur: 0.01)",
     )
     parser.add_argument(
         "--unexplained",
@@ -142,7 +138,6 @@ def _upscale(options: argparse.Namespace, progress: Progress) -> None:
     from ..models import find_model
     from ..request import plan
     from ..upscaling import upscale_in_full
-    from ..weights import Card
 
     if options.blur is None and (options.sigma is not None or options.noise_level is not None):
         raise RequestError("--sigma and --noise-level tell more of the blur: add --blur")
@@ -169,7 +164,7 @@ def _upscale(options: argparse.Namespace, progress: Progress) -> None:
             check_output(path, grid, np.dtype(np.float32), options.overwrite)
     outcome = upscale_in_full(
         volume,
-        str(model.path) if isinstance(model, Card) else model.name,
+        model.name if options.model == AUTO else options.model,
         scale=options.scale,
         spacing=options.spacing,
         plane=options.plane,
@@ -233,6 +228,8 @@ def _acquisition(options: argparse.Namespace, factors: Triple) -> Acquisition | 
 
     if options.blur is None:
         return None
+    from ..restoration import USUAL_NOISE
+
     level = USUAL_NOISE if options.noise_level is None else options.noise_level
     sigma = 1.0 if options.sigma is None else options.sigma
     return Acquisition(factors, options.blur, sigma, noise="rician" if level else "none", noise_level=level)
