@@ -75,6 +75,7 @@ def test_the_outlook_tells_size_spacing_memory_and_time(panel):
 
 def test_a_warning_tells_what_the_weights_were_not_trained_on(panel):
     panel.ui.inputSelector.setCurrentNode(add_head("Head T2w"))
+    choose_model(panel, "ReCNN-3")
     assert "The input seems to be T2w" in panel.ui.warningLabel.text
     panel.ui.inputSelector.setCurrentNode(add_head("Head T1w"))
     assert "T2w" not in panel.ui.warningLabel.text
@@ -118,10 +119,22 @@ def test_axes_are_named_by_their_direction(panel):
 
 def test_a_factor_beyond_the_model_is_told_at_once(panel):
     panel.ui.inputSelector.setCurrentNode(add_head())
+    choose_model(panel, "ReCNN-3")
     panel.ui.scaleKSpinBox.value = 6
     assert not panel.ui.applyButton.enabled
     assert "made for factors from 1 to 4" in problems(panel)[0]
     assert panel.ui.warningLabel.text == problems(panel)[0]
+
+
+def test_the_first_model_is_the_one_that_suits(panel):
+    assert panel.ui.modelDescriptionLabel.text == "For any volume: the network that suits it."
+    panel.ui.inputSelector.setCurrentNode(add_head("Head T1w"))
+    assert panel.ui.modelComboBox.currentText.startswith("Automatic")
+    assert "it learned from T1w volumes" in panel.ui.modelDescriptionLabel.text
+    assert panel.ui.applyButton.enabled
+    panel.ui.inputSelector.setCurrentNode(add_head("Head T2w"))
+    assert not panel.ui.applyButton.enabled
+    assert "learned from T2w volumes" in problems(panel)[0]
 
 
 def test_a_model_that_takes_no_reference_says_so(panel):

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from MRISuperResolutionLib.choosing import AUTO, Choice, choose
 from MRISuperResolutionLib.errors import RequestError
 from MRISuperResolutionLib.request import Plan, plan
-from MRISuperResolutionLib.weights import SPLINE, Card
+from MRISuperResolutionLib.suitability import contrast_named
+from MRISuperResolutionLib.weights import SPLINE, Card, catalogue
 
 from .checks import SCALAR_VOLUME, check_volume, grid_of
 
@@ -43,14 +45,23 @@ class Asked:
         """The model: weights by their card, or a method; RequestError for one that is not there."""
         from MRISuperResolutionLib.models import find_model
 
+        if self.model == AUTO:
+            return self.choice().card
         if not isinstance(self.model, str):
             raise RequestError(f"The model {self.model!r} is no name: give one such as {SPLINE}.")
         return find_model(self.model)
 
+    def choice(self) -> Choice:
+        """What stands for "auto": the shipped weights that suit the input, and why."""
+        references = 0 if self.reference is None else 1
+        scale, spacing = _numbers(self.scale), _numbers(self.spacing)
+        contrast = contrast_named(self.source.GetName() or "")
+        return choose(catalogue(), grid_of(self.source), contrast, scale, spacing, self.plane, references)
+
     @property
     def needs_packages(self) -> bool:
         """Whether a network is to compute, for which Python packages may have to be installed."""
-        return isinstance(self.chosen(), Card)
+        return self.model == AUTO or isinstance(self.chosen(), Card)
 
     def plan(self) -> Plan:
         """The grid of the result; RequestError for what the model was not made for."""
@@ -62,7 +73,7 @@ class Asked:
 
     def options(self) -> list[str]:
         """The options of the command line, but for the files."""
-        options = ["--model", self.model]
+        options = ["--model", self.chosen().name if self.model == AUTO else self.model]
         for option, values in (("--spacing", self.spacing), ("--scale", self.scale)):
             numbers = _numbers(values)
             if numbers is not None:

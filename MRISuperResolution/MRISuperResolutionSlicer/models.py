@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from MRISuperResolutionLib.choosing import AUTO
 from MRISuperResolutionLib.weights import SPLINE, Card, catalogue
+
+AUTOMATIC = "Automatic: the network that suits the input"
 
 IN_PLANE = (2, 3, 4)
 """Factors that are offered for a 2D network which takes any."""
@@ -12,16 +15,18 @@ IN_PLANE = (2, 3, 4)
 
 @dataclass(frozen=True)
 class Model:
-    """An entry: its plain name, one line on what it is good for, and its cards (none: spline) by factor."""
+    """An entry: its plain name, one line on what it is good for, and its cards (none: spline) by factor. An
+    ``automatic`` one stands for whichever of its cards suits the input."""
 
     title: str
     summary: str
     cards: tuple[Card, ...] = ()
+    automatic: bool = False
 
     @property
     def names(self) -> list[str]:
         """What the command line calls it, one name a factor."""
-        return [card.name for card in self.cards] or [SPLINE]
+        return [AUTO] if self.automatic else [card.name for card in self.cards] or [SPLINE]
 
     @property
     def dimensions(self) -> int:
@@ -29,11 +34,11 @@ class Model:
 
     @property
     def references(self) -> int:
-        return self.cards[0].references if self.cards else 0
+        return max((card.references for card in self.cards), default=0)
 
     @property
     def needs_reference(self) -> bool:
-        return self.references > 0 and not self.cards[0].references_optional
+        return self.references > 0 and not self.automatic and not self.cards[0].references_optional
 
     @property
     def in_plane(self) -> list[tuple[float, str]]:
@@ -51,12 +56,15 @@ class Model:
 
 
 def offered() -> list[Model]:
-    """All entries: networks of the whole volume, then of slices, then with a reference, and the spline last."""
+    """All entries: the automatic one, networks of the whole volume, then of slices, then with a reference, and the
+    spline last."""
     families: dict[tuple, list[Card]] = {}
     for card in sorted(catalogue(), key=lambda card: (card.references, -card.dimensions)):
         families.setdefault(_family(card), []).append(card)
     yardstick = Model("Cubic spline (no network)", "smooth interpolation of any volume, the yardstick")
-    return [*(_entry(cards) for cards in families.values()), yardstick]
+    whole = tuple(card for cards in families.values() for card in cards if card.dimensions == 3)
+    automatic = [Model(AUTOMATIC, "any volume: the network that suits it", whole, automatic=True)] if whole else []
+    return [*automatic, *(_entry(cards) for cards in families.values()), yardstick]
 
 
 def _entry(cards: list[Card]) -> Model:

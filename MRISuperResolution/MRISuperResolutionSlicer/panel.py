@@ -174,7 +174,7 @@ class Panel(VTKObservationMixin):
         ui, model = self.ui, self.model
         ui.modelComboBox.currentIndex = -1 if model is None else self.models.index(model)
         slices = model is not None and model.dimensions == 2
-        ui.modelDescriptionLabel.text = "" if model is None else f"For {model.summary}."
+        ui.modelDescriptionLabel.text = "" if model is None else self._described(model)
         by_spacing = self.parameters.resolution == Resolution.SPACING
         for name, shown in {
             "resolution": not slices,
@@ -190,6 +190,16 @@ class Panel(VTKObservationMixin):
             self._show_in_plane(model)
         self._show_reference(model)
         ui.deviceComboBox.enabled = ui.precisionComboBox.enabled = model is not None and bool(model.cards)
+
+    def _described(self, model: Model) -> str:
+        """What the model is for; of the automatic one, what it would take and why."""
+        if model.automatic and self._grid() is not None:
+            try:
+                return f"Takes {self.asked().choice().why}."
+            except RequestError:
+                # it stands among what is wrong
+                pass
+        return f"For {model.summary}."
 
     def _show_in_plane(self, model: Model) -> None:
         box, chosen = self.ui.inPlaneComboBox, (self.parameters.scaleI, self.parameters.model)
