@@ -23,6 +23,10 @@ from .simulation import FOREGROUND, augmented, draw_acquisition, references_of, 
 from .truth import Truth
 
 
+SHARE_IN_3D = 0.7
+"""Of batches, where there are volumes that are true in 3D and slices: what is asked for most is learned most."""
+
+
 class Scans(NamedTuple):
     """A batch: what the network is given (batch, channels, *space), the scans and the volumes (batch, i, j, k), and
     how each scan is undone, as far as the network is told."""
@@ -64,8 +68,9 @@ class ScanStream(IterableDataset[Scans]):
     def batch(self, number: int) -> Scans:
         """Batch ``number`` of the stream."""
         rng = np.random.default_rng([self.protocol.seed, number])
-        in_3d = self._drawn(rng, self.truths).in_3d
-        alike = [truth for truth in self.truths if truth.in_3d == in_3d]
+        kinds = [kind for in_3d in (True, False) if (kind := [t for t in self.truths if t.in_3d == in_3d])]
+        alike = kinds[0] if rng.random() < SHARE_IN_3D else kinds[-1]
+        in_3d = alike[0].in_3d
         low, middle, high = sorted(draw_factors(self.protocol.factors, rng))
         factors = (low if in_3d else 1.0, middle, high)
         scans = [self._scan(alike, factors, rng) for _ in range(self.protocol.batch)]
