@@ -22,7 +22,6 @@ from .protocol import Protocol, draw_factors
 from .simulation import FOREGROUND, augmented, draw_acquisition, references_of, tissue_voxel
 from .truth import Truth
 
-
 SHARE_IN_3D = 0.7
 """Of batches, where there are volumes that are true in 3D and slices: what is asked for most is learned most."""
 
