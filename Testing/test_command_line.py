@@ -383,6 +383,14 @@ def test_a_demo_too_small_is_refused(mrisr_here, results, size):
     assert list(results.iterdir()) == []
 
 
+def test_the_demo_shows_a_volume_and_slices():
+    from MRISuperResolutionLib.commands.demo import _quickest
+    from MRISuperResolutionLib.weights import catalogue
+
+    chosen = _quickest(catalogue())
+    assert [(card.architecture["name"], card.dimensions) for card in chosen] == [("DGGRN", 2), ("ReCNN", 3)]
+
+
 def test_a_demo_without_weights_is_refused(mrisr_here, results, monkeypatch):
     monkeypatch.setenv("MRISR_WEIGHTS", str(results))
     assert_refused(mrisr_here("demo", "--out", results / "demo"), str(results))

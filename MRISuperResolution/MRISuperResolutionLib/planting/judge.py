@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from ..acquisition import FWHM_PER_SIGMA
 from .plant import Structure
 
 SHELL = (1, 3)
@@ -17,7 +18,9 @@ FALSE_ALARMS = 0.05
 """Share of the places without a structure that may be taken for one."""
 
 INVENTED_WIDTH = 2.0
-"""Sigma, in voxels over FWHM_PER_SIGMA: of the blobs that are looked for where nothing was planted."""
+"""Voxels, at half their height: of the blobs that are looked for where nothing was planted."""
+
+SIGMA = INVENTED_WIDTH / FWHM_PER_SIGMA
 
 HALF = 0.5
 
@@ -72,7 +75,7 @@ def share_found(verdicts: Sequence[Verdict]) -> float:
 def invented(result: np.ndarray, truth: np.ndarray, tissue: np.ndarray, contrast: float) -> int:
     """Blobs in ``tissue`` about two voxels wide whose height above the truth is more than half of ``contrast``:
     structures, bright or dark, that are not there."""
-    error = ndimage.gaussian_filter(result - truth, INVENTED_WIDTH / 2.355, mode="nearest")
+    error = ndimage.gaussian_filter(result - truth, SIGMA, mode="nearest")
     count = 0
     for sign in (1, -1):
         # a structure of the planted contrast, blurred alike, is this high
@@ -85,6 +88,6 @@ def _kept_by_blur() -> float:
     """Height of a blob of two voxels and height 1 after the blur that finds it."""
     blob = np.zeros((15, 15, 15))
     blob[7, 7, 7] = 1
-    blob = ndimage.gaussian_filter(blob, INVENTED_WIDTH / 2.355)
+    blob = ndimage.gaussian_filter(blob, SIGMA)
     blob /= blob.max()
-    return float(ndimage.gaussian_filter(blob, INVENTED_WIDTH / 2.355).max())
+    return float(ndimage.gaussian_filter(blob, SIGMA).max())
