@@ -17,6 +17,9 @@ from ..restoration import CONDITIONS, FINENESS
 from .base import Network, convolution, initialise
 from .sobel import gradient_magnitude
 
+USUAL_DETAIL = 0.02
+"""The size of the detail, as a share of the range: what the last layer gives is multiplied by it."""
+
 USUAL_LOG_ERROR = -4.0
 """Where the expectation of errors begins: at about two hundredths of the range."""
 
@@ -99,8 +102,9 @@ class NullSpaceNet(Network):
         return ["image", *conditions, *cells, "gradient"]
 
     def settle(self) -> None:
-        # no detail at all, and conditions that change nothing
-        for layer in (self.expand, *(module for module in self.modules() if isinstance(module, nn.Linear))):
+        # no detail at all, blocks that pass on what they get, and conditions that change nothing
+        gains = [module for module in self.modules() if isinstance(module, nn.Linear)]
+        for layer in (self.expand, *(block.second for block in self.blocks), *gains):
             for parameter in layer.parameters():
                 nn.init.zeros_(parameter)
 
@@ -123,7 +127,7 @@ class NullSpaceNet(Network):
         for block in self.blocks:
             features = block(features, conditions, guidance)
         features = features + first
-        detail = shuffled(self.expand(features))
+        detail = USUAL_DETAIL * shuffled(self.expand(features))
         if self.doubt is None:
             return detail
         return torch.cat([detail, shuffled(self.doubt(features.detach()))], dim=1)
