@@ -229,7 +229,10 @@ def test_it_learns_which_errors_to_expect(tmp_path, capsys):
     after = network.state_dict()
     # nothing else has learned
     assert all(torch.equal(before[name], after[name]) for name in before)
-    card = export(network, "doubting", "", doubting, truths, [(2, 2, 2), (1, 1, 3)], [], tmp_path)
+    card = export(
+        network, "doubting", "", doubting, truths, [(2, 2, 2), (1, 1, 3)], [], tmp_path, pictures=tmp_path / "run"
+    )
+    assert (tmp_path / "run" / "trust.png").stat().st_size > 10_000
     assert card.trust["share"] == 0.9
     assert len(card.trust["figures"]) == 2
     assert 0.8 < card.trust["figures"][0]["coverage"] < 1

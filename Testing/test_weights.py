@@ -1,14 +1,16 @@
 """Weight files and their cards: what is saved is what is loaded, and nothing altered is."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 from safetensors import safe_open
 
 from MRISuperResolutionLib.errors import RequestError
+from MRISuperResolutionLib.models import find_model
 from MRISuperResolutionLib.networks import build
-from MRISuperResolutionLib.weights import Card, catalogue, find_card, load_network, read_card, save_network
+from MRISuperResolutionLib.weights import Card, baselines, catalogue, find_card, load_network, read_card, save_network
 
 
 @pytest.fixture
@@ -74,10 +76,20 @@ def test_weights_that_do_not_fit_their_card_are_refused(saved, tmp_path):
         load_network(wrong)
 
 
+def test_baselines_are_found_by_name_and_are_not_offered(saved, tmp_path, monkeypatch):
+    network, card = saved
+    save_network(network, replace(card, name="tiny-baseline"), tmp_path / "baselines")
+    monkeypatch.setenv("MRISR_WEIGHTS", str(tmp_path))
+    assert [c.name for c in catalogue()] == ["tiny"]
+    assert [c.name for c in baselines()] == ["tiny-baseline"]
+    assert load_network(find_card("tiny-baseline")).architecture == network.architecture
+    assert find_model("tiny-baseline") == baselines()[0]
+
+
 def test_every_shipped_model_loads_and_its_card_is_complete():
-    cards = catalogue()
-    assert cards
-    for card in cards:
+    assert catalogue()
+    assert baselines()
+    for card in [*catalogue(), *baselines()]:
         network = load_network(card)
         assert network.dimensions == card.dimensions
         assert network.references == card.references

@@ -1,11 +1,11 @@
-"""All that can be asked for by name: the shipped weights, and the methods that need none."""
+"""All that can be asked for by name: the shipped weights, the baselines, and the methods that need none."""
 
 from __future__ import annotations
 
 from .errors import RequestError
 from .methods import METHODS
 from .methods.base import Method
-from .weights import Card, catalogue, find_card, weights_folder
+from .weights import Card, baselines, catalogue, find_card, weights_folder
 
 
 def find_model(name: str) -> Card | Method:
@@ -16,7 +16,7 @@ def find_model(name: str) -> Card | Method:
     if name in METHODS:
         return METHODS[name]
     if not name.endswith(".safetensors"):
-        names = [card.name for card in catalogue()]
+        names = [card.name for card in [*catalogue(), *baselines()]]
         if name not in names:
             known = ", ".join([*METHODS, *names])
             raise RequestError(f"unknown model {name!r}: choose one of {known} (weights lie in {weights_folder()})")

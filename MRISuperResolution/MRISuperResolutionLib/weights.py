@@ -96,8 +96,14 @@ def weights_folder() -> Path:
 
 
 def catalogue() -> list[Card]:
-    """The cards of all shipped weights, by name."""
+    """The cards of all weights that are offered, by name."""
     return [read_card(path) for path in sorted(weights_folder().glob("*.json"))]
+
+
+def baselines() -> list[Card]:
+    """The cards of the weights that others are compared with and that nobody is offered, by name; the Slicer
+    extension has none."""
+    return [read_card(path) for path in sorted(weights_folder().glob("baselines/*.json"))]
 
 
 def read_card(path: Path) -> Card:
@@ -109,7 +115,7 @@ def read_card(path: Path) -> Card:
 
 
 def find_card(model: str) -> Card:
-    """Card of a shipped model by name, or of a ``.safetensors`` file by path.
+    """Card of a shipped model or baseline by name, or of a ``.safetensors`` file by path.
 
     Raises RequestError for anything else.
     """
@@ -118,7 +124,7 @@ def find_card(model: str) -> Card:
         if not path.is_file():
             raise RequestError(f"there are no weights {path}: check the path, or give the name of a shipped model")
         return replace(read_card(path.with_suffix(".json")), file=path.name)
-    cards = {card.name: card for card in catalogue()}
+    cards = {card.name: card for card in [*catalogue(), *baselines()]}
     if model not in cards:
         raise RequestError(f"there are no weights {model!r}: choose one of {', '.join(cards)}")
     return cards[model]

@@ -11,14 +11,15 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the cards as a JSON list")
+    parser.add_argument("--baselines", action="store_true", help="those too that only comparisons need")
 
 
 def run(options: argparse.Namespace) -> None:
     import json
 
-    from ..weights import catalogue
+    from ..weights import baselines, catalogue
 
-    cards = catalogue()
+    cards = [*catalogue(), *baselines()] if options.baselines else catalogue()
     if options.json:
         print(json.dumps([card.describe() for card in cards], indent=2))
         return

@@ -88,7 +88,7 @@ def run(options: argparse.Namespace) -> None:
         noted_commands(job.folder),
         job.export,
         noted_start(job.folder),
-        job.folder / "validation.png",
+        job.folder,
     )
     print(f"{card.path}: {card.bytes / 1e6:.1f} MB, {card.licence}")
     for figure in card.figures:

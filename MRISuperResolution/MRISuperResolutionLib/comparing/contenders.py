@@ -10,7 +10,7 @@ from ..methods.base import Method
 from ..models import find_model
 from ..request import Plan, plan
 from ..volume import Volume
-from ..weights import Card, catalogue
+from ..weights import Card, baselines, catalogue
 from .case import Case
 
 CONSISTENT = "+consistent"
@@ -21,8 +21,8 @@ SUFFIX = re.compile(r"(-(t1w|t2w|flair|pdw))*(-x\d+)?$")
 
 
 def listed() -> list[str]:
-    """All names: the methods, then the families of the shipped weights."""
-    return [*METHODS, *dict.fromkeys(family(card.name) for card in catalogue())]
+    """All names: the methods, then the families of weights, those of the baselines first."""
+    return [*METHODS, *dict.fromkeys(family(card.name) for card in [*baselines(), *catalogue()])]
 
 
 def family(name: str) -> str:
@@ -51,7 +51,7 @@ def contender(name: str, case: Case, low: Volume, references: int) -> tuple[Card
     """
     name = name.removesuffix(CONSISTENT)
     if name in listed() and name not in METHODS:
-        models: list[Card | Method] = [card for card in catalogue() if family(card.name) == name]
+        models: list[Card | Method] = [c for c in [*baselines(), *catalogue()] if family(c.name) == name]
         models = [m for m in models if isinstance(m, Card) and case.truth.contrast in m.contrasts]
     else:
         models = [find_model(name)]

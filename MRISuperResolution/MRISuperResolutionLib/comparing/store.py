@@ -16,7 +16,7 @@ import numpy as np
 from .. import __version__
 from ..device import Computing
 from ..files.whole import write_whole
-from ..weights import Card, catalogue
+from ..weights import Card, baselines, catalogue
 from .case import Case
 from .contenders import CONSISTENT, family
 from .trying import Score
@@ -56,5 +56,5 @@ def _weights(method: str) -> list[str]:
     method = method.removesuffix(CONSISTENT)
     if method.endswith(".safetensors"):
         return [hashlib.sha256(Path(method).read_bytes()).hexdigest()]
-    cards: list[Card] = [card for card in catalogue() if method in (card.name, family(card.name))]
+    cards: list[Card] = [c for c in [*baselines(), *catalogue()] if method in (c.name, family(c.name))]
     return [card.sha256 for card in cards]

@@ -103,8 +103,8 @@ class NullSpaceNet(Network):
 
     def settle(self) -> None:
         # no detail at all, blocks that pass on what they get, and conditions that change nothing
-        gains = [module for module in self.modules() if isinstance(module, nn.Linear)]
-        for layer in (self.expand, *(block.second for block in self.blocks), *gains):
+        blocks = [module for module in self.modules() if isinstance(module, GuidedBlock)]
+        for layer in (self.expand, *(part for block in blocks for part in (block.second, block.gain))):
             for parameter in layer.parameters():
                 nn.init.zeros_(parameter)
 

@@ -18,6 +18,7 @@ from .entry import NOT_STATED
 from .protocol import Protocol
 from .simulation import kept_kspace
 from .trial import trials
+from .trust_picture import draw_trust
 from .truth import Truth
 
 OPEN_LICENCE = "CC BY 4.0"
@@ -37,13 +38,14 @@ def export(
     commands: list[dict[str, Any]],
     folder: Path,
     start: Mapping[str, str] | None = None,
-    picture: Path | None = None,
+    pictures: Path | None = None,
 ) -> Card:
     """Write the weights and their card to ``folder``.
 
-    The figures are those of the shipped road on every validation volume (see ``trial.trials``); ``picture``
-    is the path of a PNG that shows the first of the volumes. ``start`` is what is noted of the weights that
-    the training began from (see ``run.noted_start``). The licence is the strictest of them and of the volumes'.
+    The figures are those of the shipped road on every validation volume (see ``trial.trials``). The folder
+    ``pictures`` gets ``validation.png``, which shows the first of the volumes, and ``trust.png`` of a network that
+    tells which errors to expect. ``start`` is what is noted of the weights that the training began from (see
+    ``run.noted_start``). The licence is the strictest of them and of the volumes'.
     """
     card = _card(network, name, summary, protocol, [t for t in truths if t.split == "train"], commands, start)
     figures: list[dict[str, Any]] = []
@@ -57,9 +59,11 @@ def export(
                 expectations.append(found)
             if len(rows) < VOLUMES_SHOWN:
                 rows.setdefault((trial.truth.subject, trial.truth.contrast), trial.row())
-    if picture and rows:
-        compare(list(rows.values()), picture)
     trust = calibration(expectations) if expectations else card.trust
+    if pictures and rows:
+        compare(list(rows.values()), pictures / "validation.png")
+    if pictures and expectations:
+        draw_trust(expectations, trust, pictures / "trust.png")
     return save_network(network, replace(card, figures=figures, trust=trust), folder)
 
 

@@ -1,0 +1,63 @@
+"""A picture of how far the errors that a network expects can be relied on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..figures import empty_figure
+from .calibration import Expectation
+
+GROUPS = 12
+"""Into which the voxels of a volume are put, from the least expected error to the largest."""
+
+GOAL = 0.02
+"""How far the share of errors below the expected one may be from what was promised."""
+
+
+def draw_trust(expectations: Sequence[Expectation], trust: dict[str, Any], path: Path) -> None:
+    """Write a PNG: coverage of each volume, errors made against expected ones, and how well these rank.
+
+    ``trust`` is what ``calibration.calibration`` made of the expectations. Raises RequestError without matplotlib.
+    """
+    figure = empty_figure(16, 6)
+    coverage, reliability, ranks = figure.subplots(1, 3)
+    titles = [_title(case) for case in trust["figures"]]
+    places = np.arange(len(titles))[::-1]
+    share = trust["share"]
+    coverage.axvspan(share - GOAL, share + GOAL, color="0.9")
+    coverage.axvline(share, color="0.6")
+    coverage.plot([case["coverage"] for case in trust["figures"]], places, "o")
+    coverage.set_xlim(share - 5 * GOAL, share + 5 * GOAL)
+    coverage.set_title(f"share of the errors below the expected one ({share:g} promised)")
+    coverage.set_yticks(places, titles)
+    for one, title in zip(expectations, titles, strict=True):
+        reliability.loglog(*_groups(one, trust["factor"], share), marker=".", label=title)
+    ends = reliability.get_xlim()
+    reliability.plot(ends, ends, color="0.6", zorder=0)
+    reliability.set_xlabel("expected error, of the range")
+    reliability.set_title(f"error that {share:.0%} of the voxels stay below")
+    for name, label in (("rank_correlation", "expected error"), ("rank_correlation_of_gradient", "gradient")):
+        ranks.plot([case[name] for case in trust["figures"]], places, "o", label=label)
+    ranks.axvline(0.5, color="0.6")
+    ranks.set_yticks(places, [""] * len(places))
+    ranks.set_title("rank correlation with the errors made (Spearman)")
+    ranks.legend()
+    for axes in (coverage, reliability, ranks):
+        axes.grid(color="0.9")
+    figure.savefig(path, dpi=100)
+
+
+def _groups(one: Expectation, factor: float, share: float) -> tuple[list[float], list[float]]:
+    """Of groups of voxels with errors expected alike: the mean expected error, and what ``share`` of the errors made
+    stay below."""
+    groups = np.array_split(np.argsort(one.expected), GROUPS)
+    expected = [factor * float(one.expected[group].mean()) for group in groups]
+    return expected, [float(np.quantile(one.made[group], share)) for group in groups]
+
+
+def _title(case: dict[str, Any]) -> str:
+    return f"{case['subject']} {case['contrast']} {'x'.join(f'{f:g}' for f in case['factors'])}"
