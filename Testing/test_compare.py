@@ -75,6 +75,28 @@ def test_a_network_that_explains_the_scan_beats_one_that_does_not(mrisr_here, he
         assert psnr[subject, "plain+consistent"] > psnr[subject, "plain"] + 1
 
 
+def test_what_is_told_of_the_blur_need_not_be_true(mrisr_here, heads, tmp_path):
+    out = tmp_path / "out"
+    methods = ["plain", "plain+untold", "ibp", "ibp+sigma=1", "ibp+sigma=2", "ibp+untold"]
+    outcome = mrisr_here("compare", heads, "--sigma", "1.4", "--methods", *methods, "--out", out)
+    assert outcome.code == 0, outcome.err
+    psnr = {(r["subject"], r["method"]): float(r["psnr_db"]) for r in scores(out)}
+    for subject in ("sub-0", "sub-1"):
+        assert psnr[subject, "ibp"] > psnr[subject, "ibp+sigma=1"] > psnr[subject, "spline"]
+        # a blur of one fine voxel is what it takes for granted
+        assert psnr[subject, "ibp+untold"] == psnr[subject, "ibp+sigma=1"]
+        assert psnr[subject, "plain+untold"] == psnr[subject, "plain"]
+
+
+def test_a_scan_may_be_blurred_as_wide_as_its_voxels(mrisr_here, heads, tmp_path):
+    scored = {}
+    for blur in ("fixed", "thickness"):
+        options = ["--blur", blur, "--factors", "4", "--methods", "linear", "--out", tmp_path / blur]
+        assert mrisr_here("compare", heads, *options).code == 0
+        scored[blur] = [float(row["psnr_db"]) for row in scores(tmp_path / blur)]
+    assert scored["fixed"] != scored["thickness"]
+
+
 def test_slices_are_degraded_in_their_plane_alone(mrisr_here, heads, tmp_path):
     outcome = mrisr_here(
         "compare", heads, "--planes", "axial", "coronal", "--methods", "slices", "linear", "--out", tmp_path / "out"

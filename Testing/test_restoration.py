@@ -70,7 +70,7 @@ def test_it_has_the_parameters_of_its_layers():
 
     blocks = 7 * (2 * convolution(48, 48) + 7 * 48 + 48)
     guidance = convolution(1, 48) + convolution(48, 48)
-    expected = convolution(9, 48) + guidance + blocks + convolution(48, 27)
+    expected = convolution(11, 48) + guidance + blocks + convolution(48, 27)
     assert sum(p.numel() for p in NullSpaceNet().parameters()) == expected
 
 

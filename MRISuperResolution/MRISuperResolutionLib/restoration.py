@@ -63,7 +63,14 @@ class Restoration:
 
     def volume(self, detail: Any, low: Any) -> Any:
         """The volume [i, j, k] of the detail (*space * 3) that the network gave and of the scan [i, j, k]."""
-        high = resample(low, self.size) + resample(self._turned_back(detail), self.size)
+        return self.explaining(self.detailed(detail, low), low)
+
+    def detailed(self, detail: Any, low: Any) -> Any:
+        """The spline of the scan with the detail, as it is."""
+        return resample(low, self.size) + resample(self._turned_back(detail), self.size)
+
+    def explaining(self, high: Any, low: Any) -> Any:
+        """The volume ``high``, changed as little as it takes to explain the scan."""
         return self.consistency.once(high, low, damping_of(self.scan, low))
 
     def missing(self, high: Any, low: Any) -> Any:

@@ -43,6 +43,11 @@ def add_degradation_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--planes", nargs="+", choices=("axial", "coronal", "sagittal"), help="degrade slices of these"
     )
+    parser.add_argument(
+        "--blur",
+        choices=("fixed", "thickness", "none"),
+        help="a Gaussian of --sigma (default), or as wide as an LR voxel",
+    )
     parser.add_argument("--sigma", type=float, metavar="X", help="of the blur, in HR voxels; default: 1")
     parser.add_argument("--radius", type=int, metavar="N", help="HR voxels that the kernel reaches")
     parser.add_argument("--kspace", type=float, metavar="X", help="share of k-space that is kept along an axis")
@@ -60,7 +65,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="NAME",
         help="default: all; spline is always there. NAME+consistent: what the network NAME makes, changed so that it "
-        "explains the scan",
+        "explains the scan; NAME+untold, NAME+sigma=X: told nothing of the scan, or of a blur of X fine voxels, "
+        "whatever it was",
     )
     add_degradation_arguments(parser)
     parser.add_argument("--everywhere", action="store_true", help="compare all voxels, not those of tissue alone")
@@ -155,6 +161,7 @@ def _settings(degradation: Degradation) -> Acquisition:
 
     return Acquisition(
         (1, 1, 1),
+        blur=degradation.blur,  # type: ignore[arg-type]
         sigma=degradation.sigma,
         radius=degradation.radius,
         kspace=(degradation.kspace,) * 3,

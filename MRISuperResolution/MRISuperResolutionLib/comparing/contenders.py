@@ -12,9 +12,7 @@ from ..request import Plan, plan
 from ..volume import Volume
 from ..weights import Card, baselines, catalogue
 from .case import Case
-
-CONSISTENT = "+consistent"
-"""Behind the name of weights: what they make is changed so that it explains the scan."""
+from .told import check_telling, split
 
 SUFFIX = re.compile(r"(-(t1w|t2w|flair|pdw))*(-x\d+)?$")
 """What a family's name lacks: contrasts and a factor."""
@@ -33,9 +31,8 @@ def check(names: list[str]) -> None:
     """Raise RequestError for a name that stands for nothing."""
     known = listed()
     for given in names:
-        name = given.removesuffix(CONSISTENT)
-        if name != given and name in METHODS:
-            raise RequestError(f"{given!r}: {CONSISTENT} is for networks, and {name} is none")
+        name, telling = split(given)
+        check_telling(telling, network=name not in METHODS)
         if name not in known:
             try:
                 find_model(name)
@@ -46,10 +43,10 @@ def check(names: list[str]) -> None:
 def contender(name: str, case: Case, low: Volume, references: int) -> tuple[Card | Method, int] | None:
     """The model that ``name`` stands for in this case, and how many references it is given; None where there is none.
 
-    ``CONSISTENT`` behind it makes no difference. Of a family, the weights that were made for the case's contrast and
-    factors; of several, the first.
+    What stands behind its + makes no difference (see ``told``). Of a family, the weights that were made for the
+    case's contrast and factors; of several, the first.
     """
-    name = name.removesuffix(CONSISTENT)
+    name, _ = split(name)
     if name in listed() and name not in METHODS:
         models: list[Card | Method] = [c for c in [*baselines(), *catalogue()] if family(c.name) == name]
         models = [m for m in models if isinstance(m, Card) and case.truth.contrast in m.contrasts]

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Degradation:
     """How truths are degraded: ``factors`` as texts such as "2" or "2,2,3", and what ``mrisr compare`` calls
-    ``planes``, ``sigma``, ``radius``, ``kspace``, ``noise`` and ``sampling``."""
+    ``planes``, ``blur``, ``sigma``, ``radius``, ``kspace``, ``noise`` and ``sampling``."""
 
     factors: tuple[str, ...] = ("2",)
     planes: tuple[str, ...] = ()
+    blur: str = "fixed"
     sigma: float = 1.0
     radius: int | None = None
     kspace: float = 1.0

@@ -18,7 +18,8 @@ from ..device import Computing
 from ..files.whole import write_whole
 from ..weights import Card, baselines, catalogue
 from .case import Case
-from .contenders import CONSISTENT, family
+from .contenders import family
+from .told import split
 from .trying import Score
 
 FORMAT = 3
@@ -53,7 +54,7 @@ class Store:
 
 def _weights(method: str) -> list[str]:
     """What tells the weights that ``method`` may stand for from others of that name."""
-    method = method.removesuffix(CONSISTENT)
+    method, _ = split(method)
     if method.endswith(".safetensors"):
         return [hashlib.sha256(Path(method).read_bytes()).hexdigest()]
     cards: list[Card] = [c for c in [*baselines(), *catalogue()] if method in (c.name, family(c.name))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,8 @@ from ..upscaling import upscale
 from ..volume import Volume
 from ..weights import Card
 from .case import Case, tissue
-from .contenders import CONSISTENT, contender
+from .contenders import contender
+from .told import split, told
 
 METRICS = ("psnr_db", "ssim", "ssim_slices", "nrmse", "gradient_error", "high_frequency_error")
 """Of those that ``evaluate`` gives."""
@@ -57,20 +58,18 @@ def brought_back(
 ) -> Volume:
     """``low`` on the grid of the case's truth by ``method``, for which ``contender`` was ``found``.
 
-    A method that undoes the acquisition is given it as it acts on the target grid, and so are networks on the scan's
-    own grid and those that are to be consistent with it. Methods compute on the CPU in float32 whatever networks do;
-    all are given the companions that they can use as references.
+    What it is told of the acquisition stands behind its name (see ``told``). Methods compute on the CPU in float32
+    whatever networks do; all are given the companions that they can use as references.
     """
     model, count = found
     names = sorted(case.truth.companions)[:count]
-    told = model.undoes if isinstance(model, Method) else model.restoring or method.endswith(CONSISTENT)
     return upscale(
         low,
         str(model.name if isinstance(model, Method) else model.path),
         spacing=case.truth.volume.grid.spacing,
         plane=case.plane if model.dimensions == 2 else None,
         references=[Volume(case.truth.companions[name], case.truth.volume.grid) for name in names],
-        acquisition=replace(case.acquisition, sampling="cells") if told else None,
+        acquisition=told(split(method)[1], model, case.acquisition),
         computing=computing if not isinstance(model, Method) else Computing(max_memory=computing.max_memory),
         progress=Quiet(),
     )

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ..restoration import CONDITIONS, FINENESS
 from .base import Network, convolution, initialise
@@ -19,6 +20,13 @@ from .sobel import gradient_magnitude
 
 USUAL_DETAIL = 0.02
 """The size of the detail, as a share of the range: what the last layer gives is multiplied by it."""
+
+CONTRAST_WIDTHS = {3: 0.03, 7: 0.09}
+"""Edges in voxels of the cubes whose mean a voxel is compared with, and the usual size of the difference."""
+
+PLAIN_SHARE = 0.1
+"""What intensities and conditions, which are far larger than the detail, are multiplied by, so that the first layers
+do not learn of them alone."""
 
 USUAL_LOG_ERROR = -4.0
 """Where the expectation of errors begins: at about two hundredths of the range."""
@@ -78,8 +86,9 @@ class NullSpaceNet(Network):
         self.blocks = nn.ModuleList(GuidedBlock(filters) for _ in range(blocks))
         self.expand = convolution(3, filters, FINENESS**3)
         self.doubt = Doubt(filters) if doubt else None
-        # Sobel; the head or the guidance, then all blocks or but half of the first; expand
-        self.receptive_radius = 1 + max(1 + 2 * blocks, guidance_layers + 2 * blocks - 2) + 1 + doubt
+        # the contrasts and the head, or Sobel and the guidance of all blocks but half of the first
+        ahead = max(max(CONTRAST_WIDTHS) // 2 + 1, 1 + guidance_layers - 2)
+        self.receptive_radius = ahead + 2 * blocks + 1 + doubt
         self.width = 5 * filters
         initialise(self, "he")
 
@@ -99,7 +108,8 @@ class NullSpaceNet(Network):
             for number in range(1, 1 + self.references)
             for cell in range(1, 1 + FINENESS**3)
         ]
-        return ["image", *conditions, *cells, "gradient"]
+        contrasts = [f"contrast {width}" for width in CONTRAST_WIDTHS]
+        return ["image", *conditions, *cells, "gradient", *contrasts]
 
     def settle(self) -> None:
         # no detail at all, blocks that pass on what they get, and conditions that change nothing
@@ -121,9 +131,10 @@ class NullSpaceNet(Network):
 
     def forward(self, x: Tensor) -> Tensor:
         scan, conditions = x[:, :1], x[:, 1 : 1 + CONDITIONS, 0, 0, 0]
-        gradient = gradient_magnitude(scan)
+        gradient = 8 * gradient_magnitude(scan)
         guidance = self.guidance(gradient)
-        first = features = self.head(torch.cat([x, gradient], dim=1))
+        seen = [PLAIN_SHARE * x, gradient, *local_contrasts(scan)]
+        first = features = self.head(torch.cat(seen, dim=1))
         for block in self.blocks:
             features = block(features, conditions, guidance)
         features = features + first
@@ -133,14 +144,30 @@ class NullSpaceNet(Network):
         return torch.cat([detail, shuffled(self.doubt(features.detach()))], dim=1)
 
     def guidance(self, gradient: Tensor) -> Tensor | None:
-        """Maps (batch, filters, *space) in [0, 2] of |Sobel| (batch, 1, *space); None without guidance layers."""
+        """Maps (batch, filters, *space) in [0, 2] of 8 |Sobel| (batch, 1, *space); None without guidance layers."""
         if not self.guide:
             return None
-        maps = 8 * gradient
+        maps = gradient
         for layer in self.guide[:-1]:
             maps = torch.relu(layer(maps))
         # 1 where the layers say nothing, so that blocks begin at their full strength
         return 2 * torch.sigmoid(self.guide[-1](maps))
+
+
+def local_contrasts(scan: Tensor) -> list[Tensor]:
+    """What each voxel of (batch, 1, *space) differs by from the mean of those around, one for each width."""
+    return [(scan - local_mean(scan, width)) / size for width, size in CONTRAST_WIDTHS.items()]
+
+
+def local_mean(images: Tensor, width: int) -> Tensor:
+    """Mean over the cube of ``width`` voxels around each of (batch, 1, *space), of those of them that there are."""
+    around = (width // 2, width // 2)
+    for axis in (2, 3, 4):
+        # along the last axis, since pooling refuses images that are smaller than the kernel
+        line = functional.pad(images.movedim(axis, -1), around)
+        there = functional.pad(images.new_ones(images.shape[axis]), around)
+        images = (line.unfold(-1, width, 1).sum(-1) / there.unfold(-1, width, 1).sum(-1)).movedim(-1, axis)
+    return images
 
 
 def shuffled(channels: Tensor) -> Tensor:

@@ -37,9 +37,11 @@ class ScanLesson(Examined):
         return loss
 
     def lost(self, found: Tensor, scans: Scans) -> Tensor:
-        """The loss of what the network found (batch, outputs, *space * 3)."""
-        result, target = inner(restored(found, scans)), inner(scans.highs)
-        return self.loss(result, target, inner(resample(scans.lows, scans.highs.shape[1:])))
+        """The loss of what the network found (batch, outputs, *space * 3): of the volume before it is made to explain
+        the scan, which is learned quickly, and after, which is what counts."""
+        target, spline = inner(scans.highs), inner(resample(scans.lows, scans.highs.shape[1:]))
+        raw, result = (inner(volumes) for volumes in restored(found, scans))
+        return (self.loss(raw, target, spline) + self.loss(result, target, spline)) / 2
 
     def configure_optimizers(self) -> Any:
         return self.scheduled(self.network)
@@ -49,7 +51,7 @@ class DoubtLesson(ScanLesson):
     """The errors that the network expects of itself; all else of it stays as it is."""
 
     def lost(self, found: Tensor, scans: Scans) -> Tensor:
-        errors = (restored(found, scans) - scans.highs).abs().detach()
+        errors = (restored(found, scans)[1] - scans.highs).abs().detach()
         expected = torch.stack([r.expected_error(f[1]) for r, f in zip(scans.restorations, found, strict=True)])
         return doubt_loss(inner(expected), inner(errors))
 
@@ -59,10 +61,13 @@ class DoubtLesson(ScanLesson):
         return self.scheduled(self.network.doubt)
 
 
-def restored(found: Tensor, scans: Scans) -> Tensor:
-    """The volumes (batch, i, j, k) of the detail that the network found."""
-    volumes = [r.volume(f[0], low) for r, f, low in zip(scans.restorations, found, scans.lows, strict=True)]
-    return torch.stack(volumes)
+def restored(found: Tensor, scans: Scans) -> tuple[Tensor, Tensor]:
+    """The volumes (batch, i, j, k) of the detail that the network found, before and after they are made to explain
+    the scans."""
+    each = list(zip(scans.restorations, found, scans.lows, strict=True))
+    raw = [restoration.detailed(detail[0], low) for restoration, detail, low in each]
+    made = [r.explaining(volume, low) for volume, (r, _, low) in zip(raw, each, strict=True)]
+    return torch.stack(raw), torch.stack(made)
 
 
 def inner(volumes: Tensor) -> Tensor:

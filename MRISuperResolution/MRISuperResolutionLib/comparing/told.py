@@ -1,0 +1,45 @@
+"""What a contender is told of the scan that it is given, by what stands behind its name.
+
+NAME             the truth, for methods that undo the acquisition and for networks on the scan's own grid
+NAME+consistent  the truth, for networks on the target grid: what they make is changed so that it explains the scan
+NAME+untold      nothing: what users get who say nothing of their scanner
+NAME+sigma=X     a Gaussian blur of X fine voxels, whatever the truth is
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from ..acquisition import Acquisition
+from ..errors import RequestError
+from ..methods.base import Method
+from ..weights import Card
+
+CONSISTENT, UNTOLD, SIGMA = "consistent", "untold", "sigma="
+
+TELLING = re.compile(rf"(.*)\+({CONSISTENT}|{UNTOLD}|{SIGMA}[0-9.]+)")
+
+
+def split(name: str) -> tuple[str, str]:
+    """The name of a method or of weights, and what stands behind its +."""
+    found = TELLING.fullmatch(name)
+    return (found[1], found[2]) if found else (name, "")
+
+
+def check_telling(telling: str, network: bool) -> None:
+    """Raise RequestError for what cannot be told to a ``network`` or to a method."""
+    if telling == CONSISTENT and not network:
+        raise RequestError(f"+{CONSISTENT} is for networks")
+
+
+def told(telling: str, model: Card | Method, truth: Acquisition) -> Acquisition | None:
+    """What ``model`` is told where ``truth`` made the scan; as it acts on the target grid."""
+    undoes = model.undoes if isinstance(model, Method) else model.restoring
+    if telling == UNTOLD or not (undoes or telling):
+        return None
+    known = replace(truth, sampling="cells")
+    if not telling.startswith(SIGMA):
+        return known
+    sigma = float(telling.removeprefix(SIGMA))
+    return replace(known, blur="fixed", sigma=sigma, radius=None, kspace=(1.0, 1.0, 1.0))
