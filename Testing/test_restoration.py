@@ -222,7 +222,7 @@ def test_it_learns_which_errors_to_expect(tmp_path, capsys):
         tmp_path,
     )
     doubting = dataclasses.replace(
-        TINY, architecture={**TINY.architecture, "doubt": True}, loss="doubt", learning_rate=1e-2, steps=20
+        TINY, architecture={**TINY.architecture, "doubt": True}, loss="doubt", learning_rate=1e-3, steps=20
     )
     network = train(doubting, truths, tmp_path / "doubt", [(2, 2, 2)], start=str(first.path), progress=False)
     before = load_network(first).state_dict()

@@ -55,7 +55,8 @@ class Doubt(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         found: Tensor = self.second(torch.relu(self.first(features)))
-        return found + USUAL_LOG_ERROR
+        # between the square of the usual error and the whole range
+        return USUAL_LOG_ERROR * (1 - torch.tanh(found))
 
 
 class NullSpaceNet(Network):
@@ -114,7 +115,8 @@ class NullSpaceNet(Network):
     def settle(self) -> None:
         # no detail at all, blocks that pass on what they get, and conditions that change nothing
         blocks = [module for module in self.modules() if isinstance(module, GuidedBlock)]
-        for layer in (self.expand, *(part for block in blocks for part in (block.second, block.gain))):
+        doubts = [] if self.doubt is None else [self.doubt.second]
+        for layer in (self.expand, *doubts, *(part for block in blocks for part in (block.second, block.gain))):
             for parameter in layer.parameters():
                 nn.init.zeros_(parameter)
 
