@@ -130,6 +130,7 @@ class MRISuperResolutionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
         self.panel.update()
 
     def onSceneStartClose(self, caller, event):
+        self.comparison = None
         self.panel.offer_overlay(False)
         self.setParameterNode(None)
 
@@ -204,7 +205,7 @@ class MRISuperResolutionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
     def onOverlay(self, checked=False):
         """Show or hide the expected error over the result."""
         if self.comparison.is_there:
-            self.comparison.show(overlay=checked)
+            self.comparison.show(overlay=self.ui.overlayButton.checked)
         else:
             self.panel.offer_overlay(False)
             self.panel.say(_("The result, its input or its expected error was removed from the scene: apply again."))

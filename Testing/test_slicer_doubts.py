@@ -215,14 +215,15 @@ def test_closing_the_scene_takes_the_button_away(app):
     assert not app.ui.overlayButton.visible
 
 
-def test_what_is_unexplained_needs_a_blur_alone(app):
+@pytest.mark.parametrize("model", ["plain", "slices"])
+def test_what_is_unexplained_needs_a_blur_alone(app, model):
     head = app.widget.panel.parameters.inputVolume
-    app.widget.panel.parameters.model = "plain"
+    app.widget.panel.parameters.model = model
     choose(app.ui.blurComboBox, "As wide")
     app.ui.doubtsCheckBox.checked = True
     app.run()
     (unexplained,) = app.widget.job.doubts.values()
-    assert unexplained.GetName() == "Head T1w plain unexplained"
+    assert unexplained.GetName() == f"Head T1w {model} unexplained"
     assert set(views()) == {(app.widget.job.output.GetID(), head.GetID(), 0.0)}
     assert not app.ui.overlayButton.visible
 

@@ -48,8 +48,8 @@ def doubts_of(model: Card | Method, blur: str | None) -> list[Doubt]:
     if found:
         return found
     if not model.undoes:
-        raise RequestError(f"{model.name} interpolates and knows nothing of its errors: choose a network.")
+        raise RequestError(f"The model {model.name} interpolates and knows nothing of its errors: choose a network.")
     raise RequestError(
-        f"{model.name} does not know its errors, and what it leaves unexplained of the scan depends on the "
+        f"The model {model.name} does not know its errors, and what it leaves unexplained of the scan depends on the "
         "scanner's blur: choose that under Advanced, or another model."
     )
