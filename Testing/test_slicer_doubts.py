@@ -275,16 +275,20 @@ def test_a_volume_that_is_missing_changes_nothing(app, monkeypatch, tmp_path):
     assert app.scene_is_as_it_was()
 
 
-def test_a_volume_that_cannot_be_added_takes_all_with_it(app, monkeypatch):
+@pytest.mark.parametrize("replaces", [False, True])
+def test_a_volume_that_cannot_be_added_changes_nothing(app, monkeypatch, replaces):
     import slicer
 
-    nodes = slicer.mrmlScene.GetNumberOfNodes()
     app.ui.doubtsCheckBox.checked = True
+    if replaces:
+        app.ui.outputSelector.setCurrentNode(add_head("Old result"))
+    app.remember()
+    nodes = slicer.mrmlScene.GetNumberOfNodes()
     monkeypatch.delattr(slicer.modules, "colors")
     app.run()
     assert "The module failed" in app.rig.dialogs.texts("error")[0]
-    assert len(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")) == 1
     assert slicer.mrmlScene.GetNumberOfNodes() == nodes
+    assert app.scene_is_as_it_was()
 
 
 def test_cancel_at_the_last_moment_changes_nothing(slicer_rig, doubting_weights, monkeypatch):

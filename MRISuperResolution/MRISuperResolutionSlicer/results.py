@@ -39,11 +39,12 @@ def add_results(
         node = output
         if node is None:
             node = _new_node(f"{source.GetName()} {model}", added)
+        # an output that is replaced is changed last
+        shown = {doubt: _add_doubt(doubt, computed, node, source, added) for doubt, computed in doubts.items()}
         # before there are voxels: with them, a new display node computes a histogram that nobody needs
         _show_like(node, source)
         _fill(node, result, source)
-        _forget_doubts(node)
-        shown = {doubt: _add_doubt(doubt, computed, node, source, added) for doubt, computed in doubts.items()}
+        _refer(node, shown)
     except Exception:
         for new in added:
             _remove(new)
@@ -70,14 +71,15 @@ def _add_doubt(doubt: Doubt, computed: Computed, result: Any, source: Any, added
     _fill(node, computed, source)
     if doubt is Doubt.EXPECTED_ERROR:
         add_legend(node, source)
-    result.SetNodeReferenceID(doubt.role, node.GetID())
     return node
 
 
-def _forget_doubts(node: Any) -> None:
+def _refer(node: Any, shown: Mapping[Doubt, Any]) -> None:
     """Those of an earlier result stay in the scene, but tell nothing of this one."""
     for doubt in Doubt:
         node.RemoveNodeReferenceIDs(doubt.role)
+        if doubt in shown:
+            node.SetNodeReferenceID(doubt.role, shown[doubt].GetID())
 
 
 def _fill(node: Any, computed: Computed, source: Any) -> None:
