@@ -25,10 +25,12 @@ from MRISuperResolutionLib.forecast import forecast
 from MRISuperResolutionLib.memory import memory_limit
 from MRISuperResolutionLib.provenance import KEY
 from MRISuperResolutionLib.weights import SPLINE, catalogue
-from MRISuperResolutionSlicer import comparison, packages, sample_data, speed
+from MRISuperResolutionSlicer import packages, sample_data, speed
 from MRISuperResolutionSlicer.asking import Asked
 from MRISuperResolutionSlicer.checks import SCALAR_VOLUME
-from MRISuperResolutionSlicer.choices import Device, Labelled, Plane, Precision, Resolution
+from MRISuperResolutionSlicer.choices import Blur, Device, Labelled, Plane, Precision, Resolution
+from MRISuperResolutionSlicer.comparison import Comparison
+from MRISuperResolutionSlicer.doubts import Doubt
 from MRISuperResolutionSlicer.job import Job
 from MRISuperResolutionSlicer.panel import Panel, duration
 
@@ -61,7 +63,8 @@ class MRISuperResolutionParameterNode:
 
     ``model`` is what the command line calls it; the panel puts its first one in the place of none.
     ``scale*`` and ``spacing*`` (mm) are along the index axes of the input; which of them holds, ``resolution`` says.
-    ``memoryLimit`` in GiB, 0: half of what is free.
+    ``memoryLimit`` in GiB, 0: half of what is free. With ``doubts`` come volumes that tell where not to trust the
+    result.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
@@ -77,6 +80,8 @@ class MRISuperResolutionParameterNode:
     plane: Plane = Plane.ACQUIRED
     referenceVolume: vtkMRMLScalarVolumeNode
     registerReference: bool = False
+    doubts: bool = False
+    blur: Blur = Blur.NOT_TOLD
     device: Device = Device.AUTO
     precision: Precision = Precision.AUTO
     memoryLimit: Annotated[float, WithinRange(0, 4096)] = 0
@@ -91,6 +96,7 @@ class MRISuperResolutionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
         self.logic = None
         self.panel = None
         self.job = None
+        self.comparison = None
         self._parameterNode = None
         self._guiTag = None
 
@@ -106,6 +112,7 @@ class MRISuperResolutionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
         self.ui.applyButton.clicked.connect(self.onApply)
+        self.ui.overlayButton.clicked.connect(self.onOverlay)
         self.initializeParameterNode()
 
     def cleanup(self):
@@ -123,6 +130,8 @@ class MRISuperResolutionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
         self.panel.update()
 
     def onSceneStartClose(self, caller, event):
+        self.comparison = None
+        self.panel.offer_overlay(False)
         self.setParameterNode(None)
 
     def onSceneEndClose(self, caller, event):
@@ -180,14 +189,26 @@ class MRISuperResolutionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
             if not job.cancelled:
                 slicer.util.errorDisplay(job.error)
             return
-        self.panel.say(
-            _("{name} is ready, computed in {time}{messages}.").format(
-                name=job.output.GetName(),
-                time=duration(job.seconds),
-                messages=f" ({'; '.join(job.messages)})" if job.messages else "",
-            )
+        ready = _("{name} is ready, computed in {time}{messages}.").format(
+            name=job.output.GetName(),
+            time=duration(job.seconds),
+            messages=f" ({'; '.join(job.messages)})" if job.messages else "",
         )
-        comparison.show(job.output, job.asked.source)
+        doubts = ", ".join(node.GetName() for node in job.doubts.values())
+        told = _("Where not to trust it: {volumes}.").format(volumes=doubts) if doubts else ""
+        self.panel.say(f"{ready} {told}".strip())
+        error = job.doubts.get(Doubt.EXPECTED_ERROR)
+        self.comparison = Comparison(job.output, job.asked.source, error)
+        self.panel.offer_overlay(error is not None)
+        self.comparison.show(overlay=error is not None, fit=True)
+
+    def onOverlay(self, checked=False):
+        """Show or hide the expected error over the result."""
+        if self.comparison.is_there:
+            self.comparison.show(overlay=self.ui.overlayButton.checked)
+        else:
+            self.panel.offer_overlay(False)
+            self.panel.say(_("The result, its input or its expected error was removed from the scene: apply again."))
 
 
 class MRISuperResolutionLogic(ScriptedLoadableModuleLogic):
@@ -217,6 +238,8 @@ class MRISuperResolutionLogic(ScriptedLoadableModuleLogic):
         onFinished=None,
         precision="auto",
         maxMemory=None,
+        blur=None,
+        doubts=False,
     ):
         """Bring ``inputVolume`` to a higher resolution.
 
@@ -233,12 +256,15 @@ class MRISuperResolutionLogic(ScriptedLoadableModuleLogic):
         :param onFinished: called with the job, whose ``output`` is the node or ``error`` says why there is none
         :param precision: "auto", "float32", "bfloat16" or "float16"
         :param maxMemory: GiB that the computation may take; default: half of what is free
+        :param blur: of the scanner, if known: "thickness" (as wide as its voxels) or "fixed" (one fine voxel)
+        :param doubts: add the volumes, of those that the model can give, that tell where not to trust the result: its
+            node refers to them by "MRISuperResolution.expected-error" and "MRISuperResolution.unexplained"
         :raises RequestError: (a ValueError) where something is missing or wrong, before anything is started
         :raises RuntimeError: where a run that was waited for failed or was cancelled
         """
         asked = Asked(
             inputVolume, outputVolume, model, scale, spacing, plane, referenceVolume, registerReference, device,
-            precision, maxMemory,
+            precision, maxMemory, blur, doubts,
         )  # fmt: skip
         if model != SPLINE:
             packages.ready()

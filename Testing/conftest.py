@@ -1,6 +1,7 @@
 """What the tests of the command line stand on: small random networks, a small volume, and ``mrisr`` itself."""
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -36,7 +37,6 @@ def weights(tmp_path_factory):
 
     from MRISuperResolutionLib.networks.dggrn import DGGRN
     from MRISuperResolutionLib.networks.recnn import ReCNN
-    from MRISuperResolutionLib.weights import Card, save_network
 
     torch.manual_seed(0)
     any_factor = {"lowest": 1.0, "highest": 4.0}
@@ -48,23 +48,47 @@ def weights(tmp_path_factory):
     }
     folder = tmp_path_factory.mktemp("weights")
     for name, (network, factors, planes) in kinds.items():
-        card = Card(
-            name=name,
-            summary="for tests",
-            architecture=network.architecture,
-            contrasts=["T1w"],
-            factors=factors,
-            dimensions=network.dimensions,
-            references=network.references,
-            planes=planes,
-            spacing_mm=[0.5, 1.0],
-            acquisition={"sigma": 1.0, "radius": None},
-            training={"data": [], "commands": []},
-            figures=[],
-            licence="CC0-1.0",
-        )
-        save_network(network, card, folder)
+        save(folder, name, network, factors, planes)
     return folder
+
+
+@pytest.fixture(scope="session")
+def doubting_weights(weights, tmp_path_factory):
+    """The same, and ``doubting``: a network that is told of the scan and tells which errors to expect."""
+    import torch
+
+    from MRISuperResolutionLib.networks.null_space import NullSpaceNet
+
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("doubting") / "weights"
+    shutil.copytree(weights, folder)
+    network = NullSpaceNet(filters=4, blocks=1, guidance_layers=1, doubt=True)
+    trust = {"share": 0.9, "factor": 1.5, "figures": []}
+    save(folder, "doubting", network, {"lowest": 1.0, "highest": 6.0}, trust=trust)
+    return folder
+
+
+def save(folder, name, network, factors, planes=(), **further):
+    """Weights with a card that tells of T1w volumes."""
+    from MRISuperResolutionLib.weights import Card, save_network
+
+    card = Card(
+        name=name,
+        summary="for tests",
+        architecture=network.architecture,
+        contrasts=["T1w"],
+        factors=factors,
+        dimensions=network.dimensions,
+        references=network.references,
+        planes=list(planes),
+        spacing_mm=[0.5, 1.0],
+        acquisition={"sigma": 1.0, "radius": None},
+        training={"data": [], "commands": []},
+        figures=[],
+        licence="CC0-1.0",
+        **further,
+    )
+    save_network(network, card, folder)
 
 
 @pytest.fixture

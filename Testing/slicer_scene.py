@@ -7,6 +7,9 @@ import numpy as np
 import slicer
 from volumes import OBLIQUE, blobs, centred_grid, world_of
 
+LONGEST_GAP = 0.2
+"""Seconds that the event loop may stand still."""
+
 MODULE = Path(__file__).resolve().parents[1] / "MRISuperResolution" / "MRISuperResolution.py"
 
 
@@ -89,3 +92,45 @@ def descendants():
 def left_files(folder):
     """Temporary folders of the module that are still there."""
     return sorted(path.name for path in Path(folder).glob("MRISuperResolution-*"))
+
+
+def write_python_slicer(monkeypatch, tmp_path, script):
+    """Put a PythonSlicer that does something else on the path."""
+    folder = tmp_path / "other"
+    folder.mkdir()
+    path = folder / "PythonSlicer"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+
+
+class Slicer:
+    """The open module, and what the machine and the scene held before."""
+
+    def __init__(self, rig):
+        self.rig = rig
+        self.module = rig.load_module(MODULE)
+        self.widget = rig.open_module("MRISuperResolution")
+        self.ui = self.widget.ui
+
+    def remember(self):
+        self.processes, self.content = descendants(), scene_content()
+
+    def nothing_is_left(self):
+        assert left_files(self.rig.folder) == []
+        self.rig.spin(lambda: descendants() <= self.processes, timeout=3)
+        return True
+
+    def scene_is_as_it_was(self):
+        assert scene_content() == self.content
+        return self.nothing_is_left()
+
+    def run(self, timeout=60):
+        """Click Apply and wait for the end; the longest time in which the event loop stood still."""
+        self.ui.applyButton.click()
+        return self.rig.spin(lambda: not self.widget.job.is_running, timeout)
+
+    @property
+    def child(self):
+        """The number of the Python that computes, once it has told it."""
+        return self.widget.job._child.pid if self.widget.job._child else None

@@ -9,50 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from slicer_scene import (
-    MODULE,
+    LONGEST_GAP,
+    Slicer,
     add_head,
     add_transform,
     add_volume,
     descendants,
     left_files,
-    scene_content,
     world_bounds,
+    write_python_slicer,
 )
 from volumes import blobs, centred_grid, world_of
-
-LONGEST_GAP = 0.2
-
-
-class Slicer:
-    """The open module, and what the machine and the scene held before."""
-
-    def __init__(self, rig):
-        self.rig = rig
-        self.module = rig.load_module(MODULE)
-        self.widget = rig.open_module("MRISuperResolution")
-        self.ui = self.widget.ui
-
-    def remember(self):
-        self.processes, self.content = descendants(), scene_content()
-
-    def nothing_is_left(self):
-        assert left_files(self.rig.folder) == []
-        self.rig.spin(lambda: descendants() <= self.processes, timeout=3)
-        return True
-
-    def scene_is_as_it_was(self):
-        assert scene_content() == self.content
-        return self.nothing_is_left()
-
-    def run(self, timeout=60):
-        """Click Apply and wait for the end; the longest time in which the event loop stood still."""
-        self.ui.applyButton.click()
-        return self.rig.spin(lambda: not self.widget.job.is_running, timeout)
-
-    @property
-    def child(self):
-        """The number of the Python that computes, once it has told it."""
-        return self.widget.job._child.pid if self.widget.job._child else None
 
 
 @pytest.fixture
@@ -60,16 +27,6 @@ def app(slicer_rig, weights, monkeypatch):
     monkeypatch.setenv("MRISR_WEIGHTS", str(weights))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     return Slicer(slicer_rig)
-
-
-def write_python_slicer(monkeypatch, tmp_path, script):
-    """Put a PythonSlicer that does something else on the path."""
-    folder = tmp_path / "other"
-    folder.mkdir()
-    path = folder / "PythonSlicer"
-    path.write_text(f"#!/bin/sh\n{script}\n")
-    path.chmod(0o755)
-    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
 
 
 def results():

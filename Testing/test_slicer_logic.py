@@ -170,6 +170,10 @@ def test_an_output_of_another_kind_is_refused(logic):
         ({"model": "slices", "scale": 3}, "2 times finer"),
         ({"registerReference": True}, "no reference to register"),
         ({"maxMemory": 0}, "positive number of GiB"),
+        ({"blur": "wide"}, "give one of thickness, fixed, or none"),
+        ({"model": "spline", "blur": "fixed"}, "leave out the blur"),
+        ({"model": "spline", "doubts": True}, "choose a network"),
+        ({"doubts": True}, "depends on the scanner's blur"),
     ],
 )
 def test_a_request_that_makes_no_sense_is_refused_at_once(logic, options, sentence):

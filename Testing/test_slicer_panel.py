@@ -19,6 +19,7 @@ SCENE_CHOICES = {
     "spacingJ": 0.8,
     "spacingK": 0.7,
     "registerReference": True,
+    "doubts": True,
     "memoryLimit": 3.5,
 }
 
@@ -180,7 +181,7 @@ def test_every_choice_survives_saving_and_loading_the_scene(rig, weights, tmp_pa
     ui.referenceSelector.setCurrentNode(other)
     for name, value in SCENE_CHOICES.items():
         setattr(widget.panel.parameters, name, value)
-    for box in (ui.resolutionComboBox, ui.planeComboBox, ui.deviceComboBox, ui.precisionComboBox):
+    for box in (ui.resolutionComboBox, ui.planeComboBox, ui.blurComboBox, ui.deviceComboBox, ui.precisionComboBox):
         box.currentIndex = box.count - 1
     for node in (head, other):
         assert slicer.util.saveNode(node, str(tmp_path / f"{node.GetName()}.nrrd"))

@@ -81,6 +81,11 @@ class Card:
         return self.architecture.get("name") in RESTORING
 
     @property
+    def undoes(self) -> bool:
+        """Whether it makes use of the acquisition: what any network makes can be brought to explain the scan."""
+        return True
+
+    @property
     def path(self) -> Path:
         return self.folder / self.file
 

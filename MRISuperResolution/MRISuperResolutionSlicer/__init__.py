@@ -6,7 +6,9 @@
     later        something to do when the event loop turns next
     asking       what is asked for, and what is wrong with it
     job          one Apply, from the check to the new node
-    results      the new node
+    results      the new nodes
+    doubts       where not to trust a result: the volumes that tell it
+    colouring    and their colours
     comparison   the slice views after Apply
     models       the models that the panel offers
     choices      the other choices of the panel

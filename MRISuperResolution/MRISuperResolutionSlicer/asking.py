@@ -16,6 +16,8 @@ from MRISuperResolutionLib.suitability import contrast_named
 from MRISuperResolutionLib.weights import SPLINE, Card, catalogue
 
 from .checks import SCALAR_VOLUME, check_volume, grid_of
+from .choices import Blur
+from .doubts import Doubt, doubts_of
 
 if TYPE_CHECKING:
     from MRISuperResolutionLib.methods.base import Method
@@ -26,7 +28,8 @@ class Asked:
     """The choices as they stand on the panel, or in a call of the logic.
 
     ``scale`` and ``spacing`` are along the index axes i, j, k; of ``scale`` one number is enough.
-    ``memory_limit`` in GiB; None: half of what is free.
+    ``memory_limit`` in GiB; None: half of what is free. ``blur``: of the scanner, as the command line calls it; None:
+    not told. ``doubts``: whether the volumes that tell where not to trust the result are asked for, too.
     """
 
     source: Any
@@ -40,6 +43,8 @@ class Asked:
     device: str = "auto"
     precision: str = "auto"
     memory_limit: float | None = None
+    blur: str | None = None
+    doubts: bool = False
 
     def chosen(self) -> Card | Method:
         """The model: weights by their card, or a method; RequestError for one that is not there."""
@@ -71,6 +76,10 @@ class Asked:
             raise RequestError(f"The spacing {self.spacing} is not three numbers: give mm along i, j, k.")
         return plan(grid, self.chosen(), scale, spacing, self.plane, references)
 
+    def wanted_doubts(self) -> list[Doubt]:
+        """The volumes that shall tell where not to trust the result; RequestError where the model can give none."""
+        return doubts_of(self.chosen(), self.blur) if self.doubts else []
+
     def options(self) -> list[str]:
         """The options of the command line, but for the files."""
         options = ["--model", self.chosen().name if self.model == AUTO else self.model]
@@ -83,6 +92,8 @@ class Asked:
             options += ["--plane", self.plane]
         if self.register:
             options += ["--register"]
+        if self.blur is not None:
+            options += ["--blur", self.blur]
         if self.memory_limit is not None:
             options += ["--max-memory", repr(float(self.memory_limit))]
         return [*options, "--device", self.device, "--precision", self.precision]
@@ -93,6 +104,8 @@ def problems(asked: Asked) -> list[str]:
     found = [_problem(lambda: check_volume(asked.source))]
     if found == [None]:
         found.append(_problem(asked.plan))
+        # a model that is not there has been told of
+        found += [] if found[-1] else [_problem(lambda: _check_blur(asked)), _problem(asked.wanted_doubts)]
     if asked.reference is not None:
         found.append(_problem(lambda: _check_reference(asked)))
     found.append(_problem(lambda: _check_output(asked)))
@@ -105,6 +118,11 @@ def check(asked: Asked) -> None:
     found = problems(asked)
     if found:
         raise RequestError(" ".join(found))
+
+
+def why_no_doubts(asked: Asked) -> str | None:
+    """The sentence that says why no volume can tell where not to trust the result; None where one can."""
+    return _problem(lambda: check_volume(asked.source)) or _problem(lambda: doubts_of(asked.chosen(), asked.blur))
 
 
 def _problem(ask: Callable[[], Any]) -> str | None:
@@ -132,6 +150,17 @@ def _check_output(asked: Asked) -> None:
         raise RequestError(f"{output.GetName()} is both input and output: choose another output, or a new volume.")
     if output.GetClassName() != SCALAR_VOLUME or output.GetScene() is None:
         raise RequestError(f"{output.GetName()} cannot hold the result: choose a scalar volume of the scene.")
+
+
+def _check_blur(asked: Asked) -> None:
+    known = [blur.value for blur in Blur if blur.value]
+    if asked.blur is None:
+        return
+    if asked.blur not in known:
+        raise RequestError(f"The blur {asked.blur!r} is not known: give one of {', '.join(known)}, or none.")
+    model = asked.chosen()
+    if not model.undoes:
+        raise RequestError(f"The model {model.name} interpolates and undoes nothing: leave out the blur.")
 
 
 def _check_options(asked: Asked) -> None:

@@ -24,6 +24,12 @@ class Plane(Labelled):
     SAGITTAL = "sagittal"
 
 
+class Blur(Labelled):
+    NOT_TOLD = None
+    THICKNESS = "thickness"
+    FIXED = "fixed"
+
+
 class Device(Labelled):
     AUTO = "auto"
     CPU = "cpu"
@@ -45,6 +51,9 @@ LABELS = {
     Plane.AXIAL: "Axial",
     Plane.CORONAL: "Coronal",
     Plane.SAGITTAL: "Sagittal",
+    Blur.NOT_TOLD: "Not told",
+    Blur.THICKNESS: "As wide as its voxels (thickness)",
+    Blur.FIXED: "One fine voxel (fixed)",
     Device.AUTO: "Automatic: a GPU if there is one",
     Device.CPU: "CPU",
     Device.CUDA: "NVIDIA GPU (CUDA)",

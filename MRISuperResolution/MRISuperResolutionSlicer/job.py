@@ -18,18 +18,22 @@ import qt
 import slicer
 
 from MRISuperResolutionLib.errors import RequestError
+from MRISuperResolutionLib.grid import Grid
 
 from . import exchange
 from .asking import Asked, check
 from .checks import check_volume, grid_of
 from .child import Child, Outcome
+from .doubts import Doubt
 from .later import later
-from .results import add_result
+from .results import Computed, add_results
 
 TURN_SECONDS = 0.03
 """How long a turn of copying may hold the event loop."""
 
 SAME_PLACE_MM = 1e-4
+
+FLOAT32_BYTES = 4
 
 WRITING, COMPUTING, READING = (0.0, 0.03), (0.03, 0.97), (0.97, 1.0)
 """The share of the progress that each step takes."""
@@ -37,7 +41,8 @@ WRITING, COMPUTING, READING = (0.0, 0.03), (0.03, 0.97), (0.97, 1.0)
 
 class Job:
     """A run of what was ``asked``. ``output`` is the node, ``error`` the sentence that says why there is none;
-    ``messages`` what the computation told of choices that it made, such as the CPU where a GPU was too small.
+    ``doubts`` are the nodes that tell where not to trust it; ``messages`` what the computation told of its choices,
+    such as the CPU where a GPU was too small.
 
     on_progress  is called with the fraction (0 to 1), the step, and the seconds left (None: not known yet)
     on_finished  is called with this job when it has ended, well or not
@@ -57,12 +62,16 @@ class Job:
         self.plan = asked.plan()
         self.on_progress, self.on_finished = on_progress, on_finished
         self.output: Any = None
+        self.doubts: dict[Doubt, Any] = {}
         self.error: str | None = None
         self.messages: list[str] = []
         self.cancelled = False
         self.started = time.monotonic()
         self.seconds = 0.0
         self.grid = grid_of(asked.source)
+        # where each of the wanted ones lies
+        grids = {Doubt.EXPECTED_ERROR: self.plan.target, Doubt.UNEXPLAINED: self.grid}
+        self._wanted = {doubt: grids[doubt] for doubt in asked.wanted_doubts()}
         self._child: Child | None = None
         self._steps: Generator[None, None, None] | None = None
         self._observers: list[tuple[Any, int]] = []
@@ -120,7 +129,8 @@ class Job:
     def _check_space(self) -> None:
         written = sum(node.GetImageData().GetActualMemorySize() * 1024 for node in self._volumes)
         each = self.asked.source.GetImageData().GetScalarSize()
-        exchange.check_space(self.folder, written + each * math.prod(self.plan.target.size))
+        doubts = sum(FLOAT32_BYTES * math.prod(grid.size) for grid in self._wanted.values())
+        exchange.check_space(self.folder, written + each * math.prod(self.plan.target.size) + doubts)
 
     @property
     def _volumes(self) -> list[Any]:
@@ -179,12 +189,17 @@ class Job:
         arguments = ["upscale", str(self._input(0)), str(self._result), *self.asked.options(), "--progress", "json"]
         if self.asked.reference is not None:
             arguments += ["--reference", str(self._input(1))]
+        for doubt in self._wanted:
+            arguments += [doubt.option, str(self._told(doubt))]
         self._child = Child(arguments, self.folder, self._on_event, self._on_child_end)
         self._child.start()
 
     @property
     def _result(self) -> Path:
         return self.folder / "result.nrrd"
+
+    def _told(self, doubt: Doubt) -> Path:
+        return self.folder / f"{doubt.value}.nrrd"
 
     def _on_event(self, event: dict[str, Any]) -> None:
         if self.cancelled:
@@ -207,10 +222,10 @@ class Job:
 
     def _read(self) -> Iterator[None]:
         self._tell(READING, 0.0, "reading the result", None)
-        written = exchange.read_header(self._result)
-        self._check_result(written)
-        image = exchange.new_image()
-        yield from exchange.read_voxels(written, self._result, image)
+        result = yield from self._read_volume(self._result, self.plan.target)
+        doubts = {}
+        for doubt, grid in self._wanted.items():
+            doubts[doubt] = yield from self._read_volume(self._told(doubt), grid)
         self._tell(READING, 1.0, "done", 0.0)
         self._check_nodes()
         # the last moment to cancel: from here on the scene is changed
@@ -220,12 +235,17 @@ class Job:
         check_volume(asked.source)
         if grid_of(asked.source).distance_to(self.grid) > 0:
             raise RequestError(f"{asked.source.GetName()} was moved while its result was computed: apply again.")
-        self.output = add_result(image, written.grid, written.header, asked.source, asked.output, asked.model)
+        self.output, self.doubts = add_results(result, doubts, asked.source, asked.output, asked.model)
 
-    def _check_result(self, written: exchange.Written) -> None:
-        target = self.plan.target
-        if written.grid.size != target.size or written.grid.distance_to(target) > SAME_PLACE_MM:
+    @staticmethod
+    def _read_volume(path: Path, grid: Grid) -> Generator[None, None, Computed]:
+        """Steps that read a file, which has to lie on ``grid``."""
+        written = exchange.read_header(path)
+        if written.grid.size != grid.size or written.grid.distance_to(grid) > SAME_PLACE_MM:
             raise RequestError("The computation gave a volume of another size or place: please report it.")
+        image = exchange.new_image()
+        yield from exchange.read_voxels(written, path, image)
+        return Computed(image, written.grid, written.header)
 
     def _on_node_removed(self, *_: Any) -> None:
         # which node it is cannot be asked in the same way of all versions: look once it has gone

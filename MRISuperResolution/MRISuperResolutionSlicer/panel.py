@@ -7,6 +7,8 @@ what applies to it, what is missing, and what the result will be.
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,14 +23,31 @@ from MRISuperResolutionLib.memory import GIB, memory_limit
 from MRISuperResolutionLib.suitability import contrast_named, warnings
 
 from . import speed
-from .asking import Asked, problems
+from .asking import Asked, problems, why_no_doubts
 from .checks import check_volume, grid_of
 from .choices import Resolution
+from .doubts import Doubt
 from .models import Model, offered
 
 DIRECTIONS = ("left-right", "posterior-anterior", "inferior-superior")
 APPLY, CANCEL = "Apply", "Cancel"
 READY = "Compute the volume at a higher resolution."
+
+DOUBTS = {
+    Doubt.EXPECTED_ERROR: "The expected error, in colours over the result: nine of ten voxels should be nearer to "
+    "the truth than it says, as the network learned from heads whose truth is known.",
+    Doubt.UNEXPLAINED: "The unexplained part, a volume beside the result: what a scan of the result would lack (red) "
+    "or have too much (blue) of the input.",
+}
+NOT_KNOWN = (
+    "What they cannot know: heads unlike those that the network learned from, a rare lesion for one, and a scanner "
+    "that blurred otherwise than told. Where nothing is shown the result can still be wrong."
+)
+BLUR = (
+    "How the scanner blurred, if you know it: the result is then made to explain the scan. Not told: networks that "
+    "work on the scan's own voxels take it to be as wide as these, and what others make is left as it is."
+)
+NO_BLUR = "This model interpolates and undoes no blur."
 
 
 class Panel(VTKObservationMixin):
@@ -43,6 +62,7 @@ class Panel(VTKObservationMixin):
         self._updating = False
         ui.progressBar.visible = False
         ui.statusLabel.visible = False
+        ui.overlayButton.visible = False
         self._list_models()
         ui.modelComboBox.currentIndexChanged.connect(self._on_model)
         ui.inPlaneComboBox.currentIndexChanged.connect(self._on_in_plane)
@@ -62,7 +82,7 @@ class Panel(VTKObservationMixin):
         slices = model is not None and model.dimensions == 2
         by_spacing = p.resolution == Resolution.SPACING
         takes_reference = model is not None and model.references > 0
-        return Asked(
+        asked = Asked(
             source=p.inputVolume,
             output=p.outputVolume,
             model=p.model,
@@ -74,7 +94,9 @@ class Panel(VTKObservationMixin):
             device=p.device.value if model is not None and model.cards else "auto",
             precision=p.precision.value if model is not None and model.cards else "auto",
             memory_limit=p.memoryLimit or None,
+            blur=p.blur.value if model is not None and model.cards else None,
         )
+        return replace(asked, doubts=p.doubts and why_no_doubts(asked) is None)
 
     @property
     def model(self) -> Model | None:
@@ -90,6 +112,7 @@ class Panel(VTKObservationMixin):
             self._watch_volumes()
             self._show_model()
             self._show_axes()
+            self._show_doubts()
             self._show_outlook()
         finally:
             self._updating = False
@@ -119,6 +142,10 @@ class Panel(VTKObservationMixin):
         """The line under the progress bar."""
         self.ui.statusLabel.text = text
         self.ui.statusLabel.visible = bool(text)
+
+    def offer_overlay(self, offered: bool) -> None:
+        """The button that hides and shows what lies over the result, pressed at first."""
+        self.ui.overlayButton.visible = self.ui.overlayButton.checked = offered
 
     def _watch_volumes(self) -> None:
         """Follow what happens to the chosen volumes: a node that is being loaded gets its voxels later."""
@@ -189,7 +216,10 @@ class Panel(VTKObservationMixin):
         if slices and model is not None:
             self._show_in_plane(model)
         self._show_reference(model)
-        ui.deviceComboBox.enabled = ui.precisionComboBox.enabled = model is not None and bool(model.cards)
+        computes = model is not None and bool(model.cards)
+        for box in (ui.deviceComboBox, ui.precisionComboBox, ui.blurComboBox):
+            box.enabled = computes
+        ui.blurComboBox.toolTip = _paragraphs([BLUR if computes else NO_BLUR])
 
     def _described(self, model: Model) -> str:
         """What the model is for; of the automatic one, what it would take and why."""
@@ -215,6 +245,13 @@ class Panel(VTKObservationMixin):
         ui.registerCheckBox.enabled = takes and self.parameters.referenceVolume is not None
         ui.referenceNoteLabel.text = "" if takes else "This model takes no reference."
         ui.referenceNoteLabel.visible = not takes
+
+    def _show_doubts(self) -> None:
+        asked = replace(self.asked(), doubts=True)
+        why_not = why_no_doubts(asked)
+        self.ui.doubtsCheckBox.enabled = why_not is None
+        told = [why_not] if why_not else [*(DOUBTS[doubt] for doubt in asked.wanted_doubts()), NOT_KNOWN]
+        self.ui.doubtsCheckBox.toolTip = _paragraphs(told)
 
     def _row(self, name: str, shown: bool) -> None:
         """Show or hide the label and the field called ``name``."""
@@ -246,8 +283,7 @@ class Panel(VTKObservationMixin):
                 "No reference volume is chosen: choose one."
             ]
         ui.applyButton.enabled = not wrong
-        # Slicer makes one paragraph of plain text
-        ui.applyButton.toolTip = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in wrong or [READY])
+        ui.applyButton.toolTip = _paragraphs(wrong or [READY])
         ui.forecastLabel.text = "" if wrong else self._forecast(asked)
         cautions = [] if wrong else self._warnings(asked)
         if asked.source is not None and wrong:
@@ -278,6 +314,11 @@ def duration(seconds: float) -> str:
     if seconds < 3600:
         return f"{round(seconds / 60)} min"
     return f"{seconds / 3600:.1f} h"
+
+
+def _paragraphs(sentences: Sequence[str]) -> str:
+    """A tool tip; Slicer makes one paragraph of plain text."""
+    return "".join(f"<p>{html.escape(sentence)}</p>" for sentence in sentences)
 
 
 def _direction(grid: Grid, axis: int) -> int:

@@ -1,8 +1,9 @@
-"""The result as a node of the scene: in the right place, with the right window, labelled as computed."""
+"""The result, and what tells where not to trust it, as nodes of the scene: in place, and labelled as computed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import slicer
@@ -11,35 +12,81 @@ from MRISuperResolutionLib.grid import Grid
 from MRISuperResolutionLib.provenance import KEY
 
 from .checks import SCALAR_VOLUME, ijk_to_ras
+from .colouring import add_legend, colour
+from .doubts import Doubt
 
 
-def add_result(
-    image: Any, grid: Grid, provenance: Mapping[str, str], source: Any, output: Any | None, model: str
-) -> Any:
-    """The node that shows ``image`` (vtkImageData) on ``grid``: ``output``, or a new one beside ``source``.
+@dataclass(frozen=True)
+class Computed:
+    """A volume that was computed: its voxels (vtkImageData), where they lie, and what its header tells."""
 
-    It takes over the parent transform, the window, the colours and the subject-hierarchy study of
-    ``source``; ``provenance`` becomes its attributes.
+    image: Any
+    grid: Grid
+    provenance: Mapping[str, str]
+
+
+def add_results(
+    result: Computed, doubts: Mapping[Doubt, Computed], source: Any, output: Any | None, model: str
+) -> tuple[Any, dict[Doubt, Any]]:
+    """The node that shows ``result``: ``output``, or a new one beside ``source``; and those of ``doubts``, which it
+    refers to. Where one cannot be made none is added.
+
+    They take over the parent transform and the subject-hierarchy study of ``source``, the result its window and
+    colours, too; their provenance becomes their attributes.
     """
-    scene = slicer.mrmlScene
-    node = output
-    if node is None:
-        node = scene.AddNewNodeByClass(SCALAR_VOLUME, scene.GenerateUniqueName(f"{source.GetName()} {model}"))
+    added: list[Any] = []
     try:
-        _fill(node, image, grid, provenance, source)
+        node = output
+        if node is None:
+            node = _new_node(f"{source.GetName()} {model}", added)
+        # an output that is replaced is changed last
+        shown = {doubt: _add_doubt(doubt, computed, node, source, added) for doubt, computed in doubts.items()}
+        # before there are voxels: with them, a new display node computes a histogram that nobody needs
+        _show_like(node, source)
+        _fill(node, result, source)
+        _refer(node, shown)
     except Exception:
-        if output is None:
-            scene.RemoveNode(node)
+        for new in added:
+            _remove(new)
         raise
+    return node, shown
+
+
+def _new_node(name: str, added: list[Any]) -> Any:
+    scene = slicer.mrmlScene
+    added.append(scene.AddNewNodeByClass(SCALAR_VOLUME, scene.GenerateUniqueName(name)))
+    return added[-1]
+
+
+def _remove(node: Any) -> None:
+    # a scene keeps how a volume was shown
+    shown = [node.GetNthDisplayNode(number) for number in range(node.GetNumberOfDisplayNodes())]
+    for gone in (node, *shown):
+        slicer.mrmlScene.RemoveNode(gone)
+
+
+def _add_doubt(doubt: Doubt, computed: Computed, result: Any, source: Any, added: list[Any]) -> Any:
+    node = _new_node(f"{result.GetName()} {doubt.words}", added)
+    colour(node, doubt, computed.image)
+    _fill(node, computed, source)
+    if doubt is Doubt.EXPECTED_ERROR:
+        add_legend(node, source)
     return node
 
 
-def _fill(node: Any, image: Any, grid: Grid, provenance: Mapping[str, str], source: Any) -> None:
-    # before there are voxels: with them, a new display node computes a histogram that nobody needs
-    _show_like(node, source)
+def _refer(node: Any, shown: Mapping[Doubt, Any]) -> None:
+    """Those of an earlier result stay in the scene, but tell nothing of this one."""
+    for doubt in Doubt:
+        node.RemoveNodeReferenceIDs(doubt.role)
+        if doubt in shown:
+            node.SetNodeReferenceID(doubt.role, shown[doubt].GetID())
+
+
+def _fill(node: Any, computed: Computed, source: Any) -> None:
+    provenance = computed.provenance
     with slicer.util.NodeModify(node):
-        node.SetAndObserveImageData(image)
-        node.SetIJKToRASMatrix(ijk_to_ras(grid))
+        node.SetAndObserveImageData(computed.image)
+        node.SetIJKToRASMatrix(ijk_to_ras(computed.grid))
         node.SetAndObserveTransformNodeID(source.GetTransformNodeID())
         node.SetDescription(provenance.get(f"{KEY}.notice", ""))
         for name in node.GetAttributeNames() or ():

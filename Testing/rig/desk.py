@@ -94,6 +94,7 @@ class Desk:
         """A Slicer that has just been started, of this version."""
         version.current = slicer_version
         slicer.modules = application.Modules()
+        slicer.modules.colors = application.LogicModule("Colors", self.scene.color_logic)
         slicer.modules.volumes = application.LogicModule("Volumes", self.scene.volumes_logic)
         slicer.app = application.Application(self.scene, self.folder)
         slicer.app.settings().clear()

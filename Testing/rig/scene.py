@@ -1,7 +1,24 @@
 """slicer.mrmlScene, with what the scene of an application holds from its start."""
 
+import numpy as np
 import slicer
 import vtk
+
+RAMPS = {
+    "Plasma": ((12, 7, 134), (203, 71, 119), (239, 248, 33)),
+    "DivergingBlueRed": ((6, 50, 99), (247, 246, 246), (103, 0, 31)),
+}
+"""Of maps of Slicer the first, the middle and the last colour."""
+
+
+def write_color_files(folder):
+    """The wheel ships none of Slicer's: the one that label maps are shown with, and in their place straight ramps."""
+    folder.mkdir(parents=True)
+    (folder / "GenericColors.txt").write_text("0 Background 0 0 0 0\n1 label 128 174 128 255\n")
+    for name, ramp in RAMPS.items():
+        colors = [np.interp(range(256), (0, 128, 255), channel).astype(int) for channel in zip(*ramp, strict=True)]
+        lines = [f"{n} {n} {r} {g} {b} 255\n" for n, (r, g, b) in enumerate(zip(*colors, strict=True))]
+        (folder / f"{name}.txt").write_text("".join(lines))
 
 
 class Scene:
@@ -11,15 +28,12 @@ class Scene:
         self.node = slicer.mrmlScene = slicer.vtkMRMLScene()
         self.application_logic = slicer.vtkSlicerApplicationLogic()
         self.application_logic.SetMRMLScene(self.node)
-        # the wheel ships none of Slicer's colour files; this one is what label maps are shown with
-        colors = folder / "share" / "ColorFiles"
-        colors.mkdir(parents=True)
-        (colors / "GenericColors.txt").write_text("0 Background 0 0 0 0\n1 label 128 174 128 255\n")
+        write_color_files(folder / "share" / "ColorFiles")
         self.application_logic.SetHomeDirectory(str(folder))
         self.application_logic.SetShareDirectory("share")
-        self._color_logic = self._logic(slicer.vtkSlicerColorLogic)
-        self.application_logic.SetColorLogic(self._color_logic)
-        self.application_logic.SetModuleLogic("Colors", self._color_logic)
+        self.color_logic = self._logic(slicer.vtkSlicerColorLogic)
+        self.application_logic.SetColorLogic(self.color_logic)
+        self.application_logic.SetModuleLogic("Colors", self.color_logic)
         self.volumes_logic = self._logic(slicer.vtkSlicerVolumesLogic)
         # makes the Red, Green and Yellow slice nodes and a 3D view
         self._layout_logic = self._logic(slicer.vtkMRMLLayoutLogic)

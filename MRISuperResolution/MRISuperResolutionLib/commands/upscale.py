@@ -210,12 +210,10 @@ def _chosen(options: argparse.Namespace, volume: Volume, progress: Progress) -> 
 def _check_further(options: argparse.Namespace, model: Card | Method, told: bool) -> None:
     """Raise RequestError for volumes that the model cannot give."""
     from ..errors import RequestError
-    from ..weights import Card
 
-    restoring = isinstance(model, Card) and model.restoring
-    if options.unexplained and not (told or restoring):
+    if options.unexplained and not (told or model.restoring):
         raise RequestError(f"what {model.name} does not explain of the scan depends on its blur: add --blur")
-    if options.expected_error and not (isinstance(model, Card) and model.trust):
+    if options.expected_error and not model.trust:
         raise RequestError(f"the model {model.name} expects no errors of itself: leave out --expected-error")
     paths = [path for path in (options.output, options.unexplained, options.expected_error) if path]
     if len({path.absolute() for path in paths}) < len(paths):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +29,8 @@ class Method(ABC):
     # what a card says of a network, so that both are asked for in the same way
     dimensions = 3
     references_optional = True
+    restoring = False
+    trust: dict[str, Any] = {}  # noqa: RUF012
     factors = {"lowest": 1.0, "highest": LARGEST_FACTOR}  # noqa: RUF012
 
     @abstractmethod
