@@ -7,13 +7,14 @@ import pytest
 
 from MRISuperResolutionLib.acquisition import Acquisition
 from MRISuperResolutionLib.comparing import run as comparing
-from MRISuperResolutionLib.comparing.case import Case, cases, tissue
+from MRISuperResolutionLib.comparing.case import Case, cases
 from MRISuperResolutionLib.comparing.contenders import contender, family, listed
 from MRISuperResolutionLib.errors import RequestError
 from MRISuperResolutionLib.files import write_volume
 from MRISuperResolutionLib.grid import PLANES, Grid
 from MRISuperResolutionLib.methods import METHODS
 from MRISuperResolutionLib.phantom import brain_phantom
+from MRISuperResolutionLib.tissue import tissue
 from MRISuperResolutionLib.training.truth import Truth
 from MRISuperResolutionLib.volume import Volume
 
@@ -162,11 +163,11 @@ def test_tissue_encloses_dark_fluid_and_leaves_the_background_and_its_rim_out():
     array = np.zeros((20, 20, 20), np.float32)
     array[4:16, 4:16, 4:16] = 1
     array[8:12, 8:12, 8:12] = 0
-    inside = tissue(Volume(array, Grid(array.shape)))
+    inside = tissue(array)
     assert inside[9, 9, 9]
     assert inside.sum() == 8**3
     # a head that goes on beyond the volume has no rim there
-    cut = tissue(Volume(array[6:], Grid(array[6:].shape)))
+    cut = tissue(array[6:])
     assert cut[0, 9, 9]
 
 

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy import ndimage
 
 from ..acquisition import Acquisition
 from ..errors import RequestError
@@ -17,13 +16,6 @@ from ..grid import Triple
 from ..operators import apply_along_axes, cell_centres, spline_weights
 from ..training.truth import Truth
 from ..volume import Volume, divisible
-
-FOREGROUND = 0.05
-"""Share of the truth's range above which a voxel is tissue; what it encloses is tissue too."""
-
-RIM = 2
-"""Outermost voxels of the tissue that are left out: an extracted brain's edge is the extraction's, and one side of it
-alone would be counted."""
 
 
 @dataclass(frozen=True)
@@ -129,9 +121,3 @@ def _cases(truth: Truth, shape: Sequence[float], planes: Sequence[str], settings
 def _but_across(axis: int, values: Triple) -> Triple:
     i, j, k = (1.0 if a == axis else float(x) for a, x in enumerate(values))
     return i, j, k
-
-
-def tissue(high: Volume) -> np.ndarray:
-    """bool [i, j, k]: voxels of ``high`` (normalised) that are tissue, or enclosed by it, and not at its rim."""
-    whole = ndimage.binary_fill_holes(high.array > FOREGROUND)
-    return np.asarray(ndimage.binary_erosion(whole, iterations=RIM, border_value=1))

@@ -13,10 +13,11 @@ from ..memory import GIB, forget_peak, peak_memory
 from ..methods.base import Method
 from ..metrics import evaluate
 from ..progress import Quiet
+from ..tissue import tissue
 from ..upscaling import upscale
 from ..volume import Volume
 from ..weights import Card
-from .case import Case, tissue
+from .case import Case
 from .contenders import contender
 from .told import split, told
 
@@ -87,7 +88,7 @@ def attempt(method: str, case: Case, computing: Computing, everywhere: bool = Fa
     start = time.perf_counter()
     result = brought_back(method, found, case, low, computing)
     seconds, peak = time.perf_counter() - start, peak_memory()
-    mask = None if everywhere else Volume(tissue(high).astype(np.uint8), high.grid)
+    mask = None if everywhere else Volume(tissue(high.array).astype(np.uint8), high.grid)
     figures = evaluate(result, high, mask, kept=case.kept)
     return Score(
         *common,

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..comparing.case import Case, tissue
+from ..comparing.case import Case
 from ..comparing.contenders import contender
 from ..comparing.trying import brought_back
 from ..device import Computing
+from ..tissue import tissue
 from ..training.truth import Truth
 from ..volume import Volume
 from .judge import Verdict, invented, judged
@@ -48,7 +49,7 @@ def harvests(
     """The harvest of every method on every case that it was made for, and that of the truth."""
     for case in cases:
         array = case.truth.volume.array
-        among = tissue(case.truth.volume)
+        among = tissue(case.truth.volume.array)
         found = structures(quiet_places(array, among, planting.count), SHAPES, np.random.default_rng(0))
         signs = (planting.contrast, -planting.contrast)
         sown = [array, *(planted(array, found, contrast) for contrast in signs)]

@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 from scipy import ndimage, stats
 
+from ..tissue import tissue
 from .losses import STAYS_BELOW
-
-FOREGROUND = 0.05
-"""Normalised intensity above which a voxel counts."""
 
 SAMPLES = 100_000
 """Voxels of each volume that are looked at."""
@@ -34,7 +32,7 @@ def expectation(
 ) -> Expectation:
     """Of volumes [i, j, k] in normalised units, ``named`` by what stands with the figures."""
     rng = np.random.default_rng(0)
-    voxels = np.flatnonzero(ndimage.binary_fill_holes(truth > FOREGROUND))
+    voxels = np.flatnonzero(tissue(truth))
     voxels = rng.choice(voxels, min(SAMPLES, len(voxels)), replace=False)
     steepness = ndimage.gaussian_gradient_magnitude(spline, 1.0)
     made, told, steep = (array.ravel()[voxels] for array in (np.abs(result - truth), expected, steepness))

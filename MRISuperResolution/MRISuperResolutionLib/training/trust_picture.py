@@ -24,6 +24,8 @@ def draw_trust(expectations: Sequence[Expectation], trust: dict[str, Any], path:
     ``trust`` is what ``calibration.calibration`` made of the expectations. Raises RequestError without matplotlib.
     """
     figure = empty_figure(16, 6)
+    from matplotlib.ticker import LogLocator, NullLocator
+
     coverage, reliability, ranks = figure.subplots(1, 3)
     titles = [_title(case) for case in trust["figures"]]
     places = np.arange(len(titles))[::-1]
@@ -31,13 +33,16 @@ def draw_trust(expectations: Sequence[Expectation], trust: dict[str, Any], path:
     coverage.axvspan(share - GOAL, share + GOAL, color="0.9")
     coverage.axvline(share, color="0.6")
     coverage.plot([case["coverage"] for case in trust["figures"]], places, "o")
-    coverage.set_xlim(share - 5 * GOAL, share + 5 * GOAL)
     coverage.set_title(f"share of the errors below the expected one ({share:g} promised)")
     coverage.set_yticks(places, titles)
     for one, title in zip(expectations, titles, strict=True):
         reliability.loglog(*_groups(one, trust["factor"], share), marker=".", label=title)
     ends = reliability.get_xlim()
     reliability.plot(ends, ends, color="0.6", zorder=0)
+    for axis in (reliability.xaxis, reliability.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter("{x:.2g}")
+        axis.set_minor_locator(NullLocator())
     reliability.set_xlabel("expected error, of the range")
     reliability.set_title(f"error that {share:.0%} of the voxels stay below")
     for name, label in (("rank_correlation", "expected error"), ("rank_correlation_of_gradient", "gradient")):
