@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 METHOD_BYTES, NETWORK_BYTES = 150 * 2**20, 350 * 2**20
 """A process with what it computes with, before any volume: torch is most of a network's."""
 
-PIECES = 2
+PIECES = 4
 """Pieces of the result that are in memory at a time."""
 
 INPUT_BYTES = 8
@@ -33,7 +33,7 @@ INPUT_BYTES = 8
 METHOD_SECONDS, NETWORK_SECONDS = 1.5, 4.0
 """Python, reading and checking; torch."""
 
-SECONDS_PER_VOXEL = 1.5e-7
+SECONDS_PER_VOXEL = 1e-8
 """Resampling, conversion and writing on one core."""
 
 

@@ -68,10 +68,13 @@ def _run(model: str, scan: Volume, folder: Path, limit: float) -> Bounded:
         text=True,
     )
     peak = 0
-    while child.poll() is None:
-        peak = max(peak, peak_memory(child.pid) or 0)
-        time.sleep(LOOK_S)
-    seconds = time.monotonic() - start
+    try:
+        while child.poll() is None:
+            peak = max(peak, peak_memory(child.pid) or 0)
+            time.sleep(LOOK_S)
+        seconds = time.monotonic() - start
+    finally:
+        child.kill()
     _, trouble = child.communicate()
     if child.returncode:
         raise RequestError(f"{model} in {limit:g} GiB did not end well: {trouble.strip()}")

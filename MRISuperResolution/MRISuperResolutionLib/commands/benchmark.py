@@ -70,7 +70,8 @@ def run(options: argparse.Namespace) -> None:
     models = options.models or (QUICK_MODELS if options.quick else MODELS)
     i, j, k = options.size or (QUICK_SIZE if options.quick else SIZE)
     repeat = options.repeat if options.repeat is not None else 1 if options.quick else REPEAT
-    _check((i, j, k), repeat)
+    # a scan has half as many voxels along each axis
+    _check((i, j, k), repeat, 2 * SMALLEST if options.memory else SMALLEST)
     size: dict[str, Any] = {"size": [i, j, k]}
     if options.training:
         steps = list(training_steps(models, options.precision))
@@ -85,12 +86,12 @@ def run(options: argparse.Namespace) -> None:
     print(json.dumps({"machine": machine(), **facts}) if options.json else table)
 
 
-def _check(size: tuple[int, int, int], repeat: int) -> None:
+def _check(size: tuple[int, int, int], repeat: int, smallest: int) -> None:
     from ..errors import RequestError
 
-    if min(size) < SMALLEST:
+    if min(size) < smallest:
         raise RequestError(
-            f"a size of {' x '.join(map(str, size))} voxels is too small: give {SMALLEST} or more along each axis"
+            f"a size of {' x '.join(map(str, size))} voxels is too small: give {smallest} or more along each axis"
         )
     if repeat < 1:
         raise RequestError(f"--repeat is {repeat}: give 1 or more")
