@@ -17,7 +17,7 @@ from MRISuperResolutionLib.networks import build
 from MRISuperResolutionLib.networks.base import Network
 from MRISuperResolutionLib.operators import resample
 from MRISuperResolutionLib.phantom import brain_phantom
-from MRISuperResolutionLib.slabs import SLABS, Slabs, choose_slabs
+from MRISuperResolutionLib.slabs import IMAGE_BYTES, SLABS, Slabs, axis_along, choose_slabs
 from MRISuperResolutionLib.streaming import run_slabs, share_to_compute
 from MRISuperResolutionLib.tiling import choose_tile, tiles
 from MRISuperResolutionLib.weights import find_card, load_network
@@ -271,6 +271,11 @@ def test_no_background_no_skipping():
     np.testing.assert_allclose(np.ptp(streamed(network, nothing)), 0)
 
 
+@pytest.mark.parametrize(("size", "axis"), [((9, 9, 9), 2), ((15, 15, 8), 2), ((20, 30, 9), 1), ((30, 30, 9), 0)])
+def test_a_stream_follows_the_planes_of_a_file_unless_they_are_much_too_large(size, axis):
+    assert axis_along(size) == axis
+
+
 @given(
     size=sizes,
     radius=st.integers(0, 6),
@@ -280,14 +285,13 @@ def test_no_background_no_skipping():
 )
 def test_chosen_slabs_fit_and_all_memory_computes_nothing_twice(size, radius, held, moving, most):
     slabs = choose_slabs(size, radius, held, moving, 4, most)
-    face = sorted(size)[:2]
-    smallest = 4 * (held + moving) * np.prod([min(n, 1 + 2 * radius) for n in face])
+    face = [n for axis, n in enumerate(size) if axis != axis_along(size)]
+    smallest = (4 * (held + moving) + IMAGE_BYTES) * np.prod([min(n, 1 + 2 * radius) for n in face])
     if slabs is None:
         assert most < smallest
         return
     assert slabs.bytes <= most
-    assert size[slabs.axis] == max(size)
-    if most >= 4 * (held + 16 * moving) * np.prod(face):
+    if most >= (4 * (held + 16 * moving) + 16 * IMAGE_BYTES) * np.prod(face):
         assert slabs.voxels == np.prod(size)
 
 

@@ -1,8 +1,11 @@
 """What is written comes back, what cannot be read or written is refused in one line, and nothing is left behind."""
 
+import gzip
+import itertools
 import subprocess
 import sys
 import textwrap
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,11 +15,19 @@ from volumes import IDENTITY, LEFT_HANDED, OBLIQUE, blobs, centred_grid, random_
 
 from MRISuperResolutionLib import __version__
 from MRISuperResolutionLib.errors import RequestError
-from MRISuperResolutionLib.files import check_output, read_header, read_volume, to_image, write_volume
+from MRISuperResolutionLib.files import (
+    check_output,
+    read_header,
+    read_volume,
+    room_in_file,
+    to_image,
+    write_volume,
+)
 from MRISuperResolutionLib.grid import Grid
 from MRISuperResolutionLib.intensity import Normalisation
 from MRISuperResolutionLib.provenance import KEY, NOTE, provenance
 from MRISuperResolutionLib.reference import on_grid, register
+from MRISuperResolutionLib.rooms import EVERYWHERE
 from MRISuperResolutionLib.volume import Volume
 
 SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha")
@@ -109,6 +120,73 @@ def test_odd_header_texts_do_not_spoil_the_file(tmp_path, suffix, odd):
     np.testing.assert_array_equal(read_volume(tmp_path / f"out{suffix}").array, volume.array)
     if suffix in (".nrrd", ".mha"):
         assert read_header(tmp_path / f"out{suffix}").get(f"{KEY}.model", "") == " ".join(odd.split())
+
+
+# --- written piece by piece
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nrrd", ".mha"])
+@pytest.mark.parametrize("dtype", ["int16", "uint8", "float32", "float64"])
+def test_a_file_written_in_pieces_is_the_one_that_simpleitk_writes(tmp_path, suffix, dtype):
+    header = provenance("Computed", MADE)
+    volume = random_volume(GRID, dtype, {"ITK_FileNotes": header[NOTE]} if suffix == ".nii" else header)
+    sitk.WriteImage(to_image(volume), str(tmp_path / f"whole{suffix}"))
+    path = tmp_path / f"out{suffix}"
+    with room_in_file(path, GRID, volume.array.dtype) as room:
+        pieces = room.begin(header)
+        # columns and planes, in no order
+        for i, j, k in itertools.product((slice(3, 7), slice(0, 3)), (slice(0, 6),), (slice(2, 5), slice(0, 2))):
+            pieces[i, j, k] = volume.array[i, j, k]
+        pieces[:, :, 4:5] = volume.array[:, :, 4:5]
+        assert not path.exists()
+    assert path.read_bytes() == (tmp_path / f"whole{suffix}").read_bytes()
+    assert names_in(tmp_path) == [path.name, f"whole{suffix}"]
+
+
+def test_a_zipped_file_holds_the_one_that_is_not_zipped(tmp_path):
+    write_volume(random_volume(GRID), tmp_path / "out.nii")
+    write_volume(random_volume(GRID), tmp_path / "out.nii.gz")
+    assert gzip.decompress((tmp_path / "out.nii.gz").read_bytes()) == (tmp_path / "out.nii").read_bytes()
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_what_was_begun_can_begin_anew(tmp_path, suffix):
+    volume = random_volume(GRID)
+    with room_in_file(tmp_path / f"out{suffix}", GRID, volume.array.dtype) as room:
+        room.begin({"a": "longer than the second"})[:, :, 1:2] = volume.array[:, :, :1]
+        room.begin({})[EVERYWHERE] = volume.array
+    np.testing.assert_array_equal(read_volume(tmp_path / f"out{suffix}").array, volume.array)
+
+
+@pytest.mark.parametrize("suffix", [*SUFFIXES, ".nia"])
+def test_a_room_that_is_left_by_an_error_leaves_nothing(tmp_path, suffix):
+    def leave():
+        with room_in_file(tmp_path / f"out{suffix}", GRID, np.dtype("int16")) as room:
+            room.begin({})[:, :, :1] = np.zeros((7, 6, 1), np.int16)
+            raise RequestError("no")
+
+    assert refusal(leave) == "no"
+    assert names_in(tmp_path) == []
+
+
+def test_a_disk_that_is_too_small_is_refused_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=2**20))
+    grid = Grid((1000, 1000, 1000))
+
+    def begin():
+        with room_in_file(tmp_path / "out.nii.gz", grid, np.dtype("float32")) as room:
+            room.begin({})
+
+    assert "needs 3815 MiB of the disk, and 1 MiB are free" in refusal(begin)
+    assert names_in(tmp_path) == []
+
+
+def test_nifti_holds_no_more_voxels_along_an_axis_than_it_can_count(tmp_path):
+    def begin():
+        with room_in_file(tmp_path / "out.nii", Grid((3, 3, 40_000)), np.dtype("uint8")) as room:
+            room.begin({})
+
+    assert "32767 voxels along an axis: use .nrrd or .mha" in refusal(begin)
 
 
 # --- DICOM

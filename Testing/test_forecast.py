@@ -2,12 +2,18 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from MRISuperResolutionLib.forecast import forecast, processor_rate
 from MRISuperResolutionLib.grid import Grid
+from MRISuperResolutionLib.intensity import Normalisation
 from MRISuperResolutionLib.memory import GIB
+from MRISuperResolutionLib.operators import resample
+from MRISuperResolutionLib.phantom import brain_phantom
 from MRISuperResolutionLib.request import plan
+from MRISuperResolutionLib.skipped import share_left
+from MRISuperResolutionLib.streaming import share_to_compute
 from MRISuperResolutionLib.suitability import contrast_named, warnings
 from MRISuperResolutionLib.weights import catalogue, cost_of, find_card, load_network
 
@@ -27,18 +33,57 @@ def test_operations_are_those_of_the_paper():
 def test_forecast_of_a_network_counts_its_voxels():
     card = find_card("recnn10-t1w")
     asked = plan(THICK, card, spacing=(0.9, 0.9, 1.0))
-    whole = forecast(THICK, card, asked, 64 * GIB)
+    whole = forecast(THICK, card, asked, 64 * GIB, precision="float32")
     assert whole.target.size == (256, 256, 132)
     assert whole.operations == card.cost["operations"] * 256 * 256 * 132
     # thinner slabs, no work done twice
-    thin = forecast(THICK, card, asked, 2 * GIB)
+    thin = forecast(THICK, card, asked, 2 * GIB, precision="float32")
     assert thin.operations == whole.operations
     assert thin.memory <= 2 * GIB < whole.memory
     # columns with margins
-    cut = forecast(THICK, card, asked, int(0.7 * GIB))
+    cut = forecast(THICK, card, asked, int(0.7 * GIB), precision="float32")
     assert cut.operations > whole.operations
     assert cut.memory <= 0.7 * GIB
     assert cut.seconds(1e11) > whole.seconds(1e11) > whole.seconds(2e11)
+
+
+def test_half_the_precision_takes_half_the_maps():
+    card = find_card("recnn10-t1w")
+    exact, half = (
+        forecast(THICK, card, plan(THICK, card), 64 * GIB, precision=precision)
+        for precision in ("float32", "bfloat16")
+    )
+    assert half.operations == exact.operations
+    assert half.memory == pytest.approx(exact.memory / 2, rel=0.2)
+
+
+def head(size, noise):
+    """A head whose background has ``noise`` or none."""
+    array = brain_phantom(size, "T1w")
+    return array + noise * np.random.default_rng(0).standard_normal(size).astype(np.float32) * array.max()
+
+
+@pytest.mark.parametrize("factors", [(2, 2, 2), (1, 1, 3)])
+def test_the_share_that_is_background_is_told_from_the_input(factors):
+    card = find_card("recnn10-t1w")
+    array = np.pad(head((32, 40, 32), 0.0), 8)
+    asked = plan(Grid(array.shape), card, scale=factors)
+    share = share_left(array, card, asked)
+    low = Normalisation.of(array).apply(array)
+    there = share_to_compute(load_network(card), resample(low, asked.target.size)[None])
+    assert 0.1 < there < 0.8
+    assert share == pytest.approx(there, rel=0.1)
+    whole, rest = (forecast(Grid(array.shape), card, asked, 8 * GIB, share=s).operations for s in (1.0, share))
+    assert rest == share * whole
+
+
+def test_a_noisy_background_leaves_all_the_work_and_so_do_tiles():
+    card = find_card("recnn10-t1w")
+    array = head((24, 24, 24), 0.05)
+    assert share_left(array, card, plan(Grid(array.shape), card)) == 1
+    card = find_card("dggrn-t2w-x2")
+    array = np.pad(head((24, 24, 24), 0.0), 8)
+    assert share_left(array, card, plan(Grid(array.shape), card)) == 1
 
 
 def test_forecast_of_slices_counts_those_of_the_input():

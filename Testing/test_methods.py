@@ -72,7 +72,7 @@ def test_the_methods_are_listed_in_their_order():
         assert method.name == name
         assert method.summary
         assert "\n" not in method.summary
-        assert method.bytes_voxel > 0
+        assert method.piecewise or method.bytes_voxel > 0
     assert [name for name, method in METHODS.items() if method.references] == ["nmu"]
 
 

@@ -3,20 +3,15 @@
 Outside the tissue, dilated by what the layers up to one can see, that layer's features are those of an endless
 background: a constant for each channel, which is known beforehand. Two things keep this from being exact: background
 is told by ``CLOSE``, since interpolation rings; and the zeros that pad the faces of a volume are not seen by
-background near them, as if it went on beyond.
+background near them, as if it went on beyond. Needs no torch.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-from torch.nn import functional
-
-from .networks.base import Link
+import numpy as np
 
 CLOSE = 2e-3
 """How far from the background's value, in normalised units, a voxel is background."""
@@ -30,12 +25,12 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Background:
-    """Of planes (1, channels, planes, height, width): the background's ``value`` (channels), and for each plane the
+    """Of planes (height, width): the background's ``value`` (channels), and for each plane (planes, 2) the
     first row and column with tissue, and one past the last; the plane's end and 0 where there is none."""
 
-    value: Tensor
-    rows: Tensor
-    columns: Tensor
+    value: np.ndarray
+    rows: np.ndarray
+    columns: np.ndarray
     face: tuple[int, int]
 
     def box(self, first: int, count: int, radius: int) -> Box | None:
@@ -49,12 +44,14 @@ class Background:
             bounds += [max(0, start - radius), min(size, end + radius)]
         return bounds[0], bounds[1], bounds[2], bounds[3]
 
-    def share_of_work(self, chain: Sequence[Link]) -> float:
-        """Share of a chain's convolutions that are left to compute, plane by plane."""
-        work = [link.convolution.in_channels * link.convolution.out_channels for link in chain]
-        reaches = itertools.accumulate(link.radius for link in chain)
-        left = (self._share_within(reach) * n for reach, n in zip(reaches, work, strict=True))
-        return sum(left) / sum(work)
+    def share_of_work(self, layers: Iterable[tuple[int, float]]) -> float:
+        """Share of the work that is left to compute, plane by plane, of layers that see so far and are so much work
+        each; all of it where too little would be skipped."""
+        left = whole = 0.0
+        for reach, work in layers:
+            left += self._share_within(reach) * work
+            whole += work
+        return left / whole if left <= WORTHWHILE * whole else 1.0
 
     def _share_within(self, radius: int) -> float:
         boxes = (self.box(plane, 1, radius) for plane in range(len(self.rows)))
@@ -62,34 +59,29 @@ class Background:
         return voxels / (len(self.rows) * self.face[0] * self.face[1])
 
 
-def background_value(seen: Tensor) -> Tensor:
-    """(channels): the median of the corners of a volume (1, channels, *space)."""
-    ends = [slice(None, None, max(1, n - 1)) for n in seen.shape[2:]]
-    return seen[0][:, ends[0], ends[1], ends[2]].flatten(1).median(dim=1).values
+def background_value(first: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """(channels): the median of a volume's corners, of its first and its last plane (channels, height, width)."""
+    ends = [plane[:, :: max(1, plane.shape[1] - 1), :: max(1, plane.shape[2] - 1)] for plane in (first, last)]
+    corners = np.concatenate([end.reshape(len(end), -1) for end in ends], axis=1)
+    return np.sort(corners, axis=1)[:, (corners.shape[1] - 1) // 2]
 
 
-def background_of(seen: Tensor, value: Tensor) -> Background:
-    """Of planes (1, channels, planes, height, width), whose background has that ``value``."""
-    tissue = ((seen[0] - value[:, None, None, None]).abs() > CLOSE).any(dim=0)
-    return Background(value, _ends(tissue.any(dim=2)), _ends(tissue.any(dim=1)), (seen.shape[3], seen.shape[4]))
+def background_of(pieces: Iterator[np.ndarray], value: np.ndarray) -> Background:
+    """Of a volume whose background has that ``value``, in pieces (channels, planes, height, width) that follow one
+    another."""
+    rows, columns, face = [], [], (0, 0)
+    for piece in pieces:
+        tissue = (np.abs(piece - value[:, None, None, None]) > CLOSE).any(axis=0)
+        rows.append(_ends(tissue.any(axis=2)))
+        columns.append(_ends(tissue.any(axis=1)))
+        face = tissue.shape[1:]
+    return Background(value, np.concatenate(rows), np.concatenate(columns), face)
 
 
-def constants(chain: Sequence[Link], value: Tensor, weights: Sequence[tuple[Tensor, Tensor | None]]) -> list[Tensor]:
-    """What each layer makes of an endless background of that ``value``: (channels), rectified where it is."""
-    found: list[Tensor] = []
-    for link, (weight, bias) in zip(chain, weights, strict=True):
-        endless = value.to(weight).view(1, -1, 1, 1, 1).expand(-1, -1, *weight.shape[2:])
-        value = functional.conv3d(endless, weight, bias).flatten()
-        if link.rectified:
-            value = value.clamp_min(0)
-        found.append(value)
-    return found
-
-
-def _ends(there: Tensor) -> Tensor:
+def _ends(there: np.ndarray) -> np.ndarray:
     """(planes, n) bool -> (planes, 2): the first that is there and one past the last; n and 0 where none is."""
     n = there.shape[1]
-    number = torch.arange(n)
-    first = torch.where(there, number, n).amin(dim=1)
-    end = torch.where(there, number + 1, 0).amax(dim=1)
-    return torch.stack([first, end], dim=1)
+    number = np.arange(n)
+    first = np.where(there, number, n).min(axis=1)
+    end = np.where(there, number + 1, 0).max(axis=1)
+    return np.stack([first, end], axis=1)

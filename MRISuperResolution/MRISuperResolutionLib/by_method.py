@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from .acquisition import Acquisition
-from .computed import Computed, Run, check_memory
+from .computed import Begin, Computed, Run
 from .device import Computing
 from .errors import RequestError
-from .forecast import resting_bytes
-from .memory import memory_limit
 from .methods.base import Method, assumed_acquisition
 from .methods.scan import Scan
 from .progress import PREPARED, Progress, Stage
 from .request import Plan
+from .rooms import EVERYWHERE, Pieces, planes_at_once
+from .sources import Source
 
 
 def by_method(
@@ -27,14 +27,23 @@ def by_method(
         )
     if acquisition and not method.undoes:
         raise RequestError(f"the model {method.name} interpolates and undoes nothing: leave out the blur")
-    check_memory(plan_.target, resting_bytes(method, plan_), memory_limit(computing.max_memory))
     assumed = acquisition or assumed_acquisition(plan_.factors)
     stage = Stage(progress, PREPARED, 0.95, "computing")
     made = {"model": method.name, "sha256": None, "factors": plan_.factors, "plane": None}
 
-    def run(low: np.ndarray, references: list[np.ndarray]) -> Computed:
+    def run(low: np.ndarray, references: list[np.ndarray], begin: Begin) -> Computed:
         size = plan_.target.size
+        if method.piecewise:
+            _copy(method.source(low, size), begin(made), stage)
+            return Computed(made)
         high = method.upscale(low, size, acquisition=assumed, references=references, report=stage.report)
-        return Computed(high, made, Scan(assumed, size, low.shape).missing(high, low) if acquisition else None)
+        begin(made)[EVERYWHERE] = high
+        return Computed(made, Scan(assumed, size, low.shape).missing(high, low) if acquisition else None)
 
     return run
+
+
+def _copy(source: Source, pieces: Pieces, stage: Stage) -> None:
+    for planes in planes_at_once(source.shape):
+        stage.report(planes.start / source.shape[2])
+        pieces[:, :, planes] = source[:, :, planes]

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .acquisition import Acquisition
-from .computed import Computed, Run, check_memory
+from .computed import Begin, Computed, Run
 from .device import Computing, choose_device, choose_precision
 from .errors import OutOfMemory
-from .forecast import resting_bytes
 from .memory import memory_limit
 from .methods.consistency import made_consistent
-from .operators import resample
+from .operators import spline_matrix
 from .progress import PREPARED, Progress, Stage
 from .request import Plan
 from .restoration import Restoration, usual_scan
+from .rooms import EVERYWHERE, Pieces, Turned
+from .sources import Channels, Interpolated, Source
 from .weights import Card, load_network
 
 if TYPE_CHECKING:
@@ -36,26 +37,24 @@ class Prepared:
     precision: torch.dtype
 
 
+Into = Callable[[Prepared], Pieces]
+"""From what computes to where the network's output goes."""
+
+
 def by_network(
-    card: Card, plan_: Plan, acquisition: Acquisition | None, computing: Computing, progress: Progress
+    card: Card, plan_: Plan, acquisition: Acquisition | None, computing: Computing, progress: Progress, kept: int = 0
 ) -> Run:
-    """What computes with a network, once all that can be refused has been."""
+    """What computes with a network, once all that can be refused has been.
+
+    kept  bytes of memory that the result will take where it is put
+    """
     ready = _prepare(card, computing, progress)
-    check_memory(plan_.target, resting_bytes(card, plan_), memory_limit(computing.max_memory))
     if card.restoring:
         acquisition = acquisition or usual_scan(plan_.factors)
 
-    def computed(source: np.ndarray) -> tuple[Prepared, np.ndarray]:
-        return _compute(ready, source, computing, progress)
-
-    def run(low: np.ndarray, references: list[np.ndarray]) -> Computed:
-        if card.restoring:
-            assert acquisition is not None
-            used, found = _restored(low, references, card, plan_, acquisition, computed)
-        else:
-            used, found = _made_finer(low, references, card, plan_, acquisition, computed)
+    def made(used: Prepared, found: dict[str, Any]) -> dict[str, Any]:
         told = {name: getattr(acquisition, name) for name in ("blur", "sigma", "noise_level")} if acquisition else {}
-        made = {
+        return {
             "model": card.name,
             "sha256": card.sha256,
             "factors": plan_.factors,
@@ -63,10 +62,25 @@ def by_network(
             "device": str(used.device),
             "precision": str(used.precision).removeprefix("torch."),
             "licence": card.licence,
-            **found.made,
+            **found,
             **told,
         }
-        return replace(found, made=made)
+
+    def compute(source: Source, into: Into) -> Prepared:
+        return _compute(ready, source, into, computing, progress, kept)
+
+    def run(low: np.ndarray, references: list[np.ndarray], begin: Begin) -> Computed:
+        if acquisition is None:
+            source = _network_input(low, plan_, references, card.references)
+            used = compute(source, lambda used: _slices_first(begin(made(used, {})), plan_))
+            return Computed(made(used, {}))
+        if card.restoring:
+            used, high, found = _restored(low, references, card, plan_, acquisition, compute)
+        else:
+            used, high, found = _explaining(low, references, card, plan_, acquisition, compute)
+        found = replace(found, made=made(used, found.made))
+        begin(found.made)[EVERYWHERE] = high
+        return found
 
     return run
 
@@ -77,36 +91,41 @@ def _restored(
     card: Card,
     plan_: Plan,
     acquisition: Acquisition,
-    computed: Callable[[np.ndarray], tuple[Prepared, np.ndarray]],
-) -> tuple[Prepared, Computed]:
-    """What computed, and the result, for a network on the scan's grid."""
+    compute: Callable[[Source, Into], Prepared],
+) -> tuple[Prepared, np.ndarray, Computed]:
+    """What computed, the result, and what is known of it, for a network on the scan's grid."""
+    from .engine import output_shape
+
     restoration = Restoration(acquisition, plan_.target.size, low.shape)
     source = restoration.source(low, references, card.references)
     references.clear()
-    used, found = computed(source)
-    detail, doubt = (found, None) if found.ndim == 3 else found
+    made: list[np.ndarray] = []
+
+    def into(used: Prepared) -> Pieces:
+        made[:] = [np.empty(output_shape(used.network, source), np.float32)]
+        return made[0]
+
+    used = compute(source, into)
+    detail, doubt = (made[0], None) if made[0].ndim == 3 else made[0]
     high = restoration.volume(detail, low)
     missing = restoration.missing(high, low)
     expected = None if doubt is None else restoration.expected_error(doubt) * np.float32(card.trust["factor"])
-    return used, Computed(high, _told_of(missing), missing, expected)
+    return used, high, Computed(_told_of(missing), missing, expected)
 
 
-def _made_finer(
+def _explaining(
     low: np.ndarray,
     references: list[np.ndarray],
     card: Card,
     plan_: Plan,
-    acquisition: Acquisition | None,
-    computed: Callable[[np.ndarray], tuple[Prepared, np.ndarray]],
-) -> tuple[Prepared, Computed]:
-    """The same for all other networks; made to explain the scan where it is told of."""
-    used, high = computed(_network_input(low, plan_, references, card.references))
-    if plan_.slice_axis is not None:
-        high = np.moveaxis(high, 0, plan_.slice_axis)
-    if acquisition is None:
-        return used, Computed(high)
+    acquisition: Acquisition,
+    compute: Callable[[Source, Into], Prepared],
+) -> tuple[Prepared, np.ndarray, Computed]:
+    """The same for all other networks, the result being made to explain the scan."""
+    high = np.empty(plan_.target.size, np.float32)
+    used = compute(_network_input(low, plan_, references, card.references), lambda used: _slices_first(high, plan_))
     high, before, missing = made_consistent(high, low, acquisition)
-    return used, Computed(high, {"unexplained_before": f"{before:.2g}", **_told_of(missing)}, missing)
+    return used, high, Computed({"unexplained_before": f"{before:.2g}", **_told_of(missing)}, missing)
 
 
 def _told_of(missing: np.ndarray) -> dict[str, Any]:
@@ -114,14 +133,22 @@ def _told_of(missing: np.ndarray) -> dict[str, Any]:
     return {"unexplained": f"{float(np.sqrt(np.mean(missing**2))):.2g}"}
 
 
-def _network_input(low: np.ndarray, plan_: Plan, references: list[np.ndarray], taken: int) -> np.ndarray:
-    """float32 (1 + taken, *axes) on the source grid, zeros for references that lack; slices first for 2D networks."""
-    source = np.zeros((1 + taken, *plan_.source.size), np.float32)
-    source[0] = resample(low, plan_.source.size)
-    for channel in range(len(references), 0, -1):
-        # each is in memory once
-        source[channel] = references.pop()
-    return source if plan_.slice_axis is None else np.moveaxis(source, 1 + plan_.slice_axis, 1)
+def _network_input(low: np.ndarray, plan_: Plan, references: list[np.ndarray], taken: int) -> Channels:
+    """(1 + taken, *axes) on the source grid, zeros for references that lack; slices first for 2D networks."""
+    size = plan_.source.size
+    matrices = [None if n == m else spline_matrix(n, m) for n, m in zip(low.shape, size, strict=True)]
+    lacking = [np.broadcast_to(np.float32(0), size)] * (taken - len(references))
+    return Channels([Interpolated(low, matrices), *references, *lacking], _order(plan_))
+
+
+def _slices_first(pieces: Pieces, plan_: Plan) -> Pieces:
+    """The target grid as 2D networks fill it."""
+    return pieces if plan_.slice_axis is None else Turned(pieces, _order(plan_))
+
+
+def _order(plan_: Plan) -> list[int]:
+    """The axes of the grids as the network takes them."""
+    return sorted(range(3), key=lambda axis: axis != plan_.slice_axis)
 
 
 def _prepare(card: Card, computing: Computing, progress: Progress) -> Prepared:
@@ -131,24 +158,27 @@ def _prepare(card: Card, computing: Computing, progress: Progress) -> Prepared:
 
 
 def _compute(
-    ready: Prepared, source: np.ndarray, computing: Computing, progress: Progress
-) -> tuple[Prepared, np.ndarray]:
-    """Network output and what it was computed with: the CPU where "auto" found a GPU that is too small."""
-    from .engine import run_network
+    ready: Prepared, source: Source, into: Into, computing: Computing, progress: Progress, kept: int
+) -> Prepared:
+    """What computed the network's output: the CPU where "auto" found a GPU that is too small."""
+    from .engine import run_network_into
 
     if computing.device == "auto":
         progress.say(f"computing on {ready.device}")
     try:
-        return ready, run_network(
+        run_network_into(
+            into(ready),
             ready.network,
             source,
             device=ready.device,
             precision=ready.precision,
-            memory_limit=memory_limit(computing.max_memory),
+            memory_limit=memory_limit(computing.max_memory) - (kept if ready.device.type == "cpu" else 0),
             report=Stage(progress, PREPARED, 0.95, "computing").report,
         )
+        return ready
     except OutOfMemory:
         if computing.device != "auto" or ready.device.type == "cpu":
             raise
     progress.say(f"{ready.device} has too little memory: computing on the CPU")
-    return _compute(replace(ready, device=choose_device("cpu")), source, replace(computing, device="cpu"), progress)
+    on_cpu = replace(ready, device=choose_device("cpu"))
+    return _compute(on_cpu, source, into, replace(computing, device="cpu"), progress, kept)

@@ -8,38 +8,26 @@ from typing import Any
 
 import numpy as np
 
-from .errors import OutOfMemory
-from .grid import Grid
-from .memory import GIB, process_memory
+from .rooms import Pieces
 
 
 @dataclass(frozen=True)
 class Computed:
-    """float32 [i, j, k], normalised.
+    """What is known of a result besides its voxels; float32 [i, j, k], normalised.
 
-    high            on the target grid
     made            how it was made, for the header
-    unexplained     on the input's grid: the input less a scan of ``high``; None where nothing is known of the scan
+    unexplained     on the input's grid: the input less a scan of the result; None where nothing is known of the scan
     expected_error  on the target grid, not negative: what nine of ten voxels' errors are expected to stay below; None
                     where the model does not tell
     """
 
-    high: np.ndarray
     made: dict[str, Any] = field(default_factory=dict)
     unexplained: np.ndarray | None = None
     expected_error: np.ndarray | None = None
 
 
-Run = Callable[[np.ndarray, list[np.ndarray]], Computed]
+Begin = Callable[[dict[str, Any]], Pieces]
+"""From how the result is made to where its normalised voxels are to be put. Begins anew when called again."""
+
+Run = Callable[[np.ndarray, list[np.ndarray], Begin], Computed]
 """From the input's normalised values and the references on their grid to what is computed."""
-
-
-def check_memory(target: Grid, bytes_needed: int, limit: int) -> None:
-    """Raise OutOfMemory, before the work starts, where not even the result on ``target``, with what it is made of in
-    ``bytes_needed``, fits into ``limit``."""
-    needed = process_memory() + bytes_needed
-    if needed > limit:
-        raise OutOfMemory(
-            f"a result of {' x '.join(map(str, target.size))} voxels needs {needed / GIB:.2f} GiB, and "
-            f"{limit / GIB:.2f} GiB may be taken: ask for a smaller factor or raise the memory limit (--max-memory)"
-        )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,9 @@ import torch
 from .errors import OutOfMemory
 from .memory import available_memory, process_memory
 from .networks.base import Network, channels_last
+from .rooms import Pieces
 from .slabs import choose_slabs
+from .sources import Source
 from .streaming import run_slabs, stream_numbers
 from .tiled import Report, run_tiles
 from .tiling import choose_tile, tiles
@@ -31,7 +34,7 @@ class Way:
 
     bytes: int
     voxels: int
-    go: Callable[[np.ndarray, np.ndarray, torch.device, Report], None]
+    go: Callable[[Source, Pieces, torch.device, Report], None]
 
 
 def bytes_per_voxel(network: Network, precision: torch.dtype) -> float:
@@ -42,16 +45,37 @@ def bytes_per_voxel(network: Network, precision: torch.dtype) -> float:
 
 
 def run_network(
+    network: Network, source: Source, *, device: torch.device, memory_limit: int | None = None, **options: Any
+) -> np.ndarray:
+    """Network output for ``source`` in a new array, which counts towards the ``memory_limit``.
+
+    Returns float32 (*axes), each 2D or 3D axis times ``network.factor``, of a network of several outputs with these
+    in front. ``run_network_into`` says what the ``options`` are, and what is raised.
+    """
+    result = np.empty(output_shape(network, source), np.float32)
+    left = None if memory_limit is None else memory_limit - (result.nbytes if device.type == "cpu" else 0)
+    run_network_into(result, network, source, device=device, memory_limit=left, **options)
+    return result
+
+
+def output_shape(network: Network, source: Source) -> tuple[int, ...]:
+    """The shape of what the network makes of ``source``: the outputs, if there are several, and the axes."""
+    fine = (n * (network.factor if axis >= 3 - network.dimensions else 1) for axis, n in enumerate(source.shape[1:]))
+    return (network.outputs, *fine) if network.outputs > 1 else tuple(fine)
+
+
+def run_network_into(
+    result: Pieces,
     network: Network,
-    source: np.ndarray,
+    source: Source,
     *,
     device: torch.device,
     precision: torch.dtype = torch.float32,
     memory_limit: int | None = None,
     most_bytes: int | None = None,
     report: Callable[[float], None] = lambda fraction: None,
-) -> np.ndarray:
-    """Network output for ``source``, on ``device``, piece by piece.
+) -> None:
+    """Network output for ``source``, computed on ``device``, piece by piece to ``result`` (see ``output_shape``).
 
     source        float32 (1 + references, *axes), normalised; three axes. A 3D network works along all of
                   them; a 2D network on the last two, the first counts slices.
@@ -59,22 +83,18 @@ def run_network(
     most_bytes    that the network may take for its feature maps, whatever the memory
     report        called with the share of the work that is done, often; may raise to cancel
 
-    Returns float32 (*axes), each 2D or 3D axis times ``network.factor``, of a network of several outputs with these
-    in front. Raises OutOfMemory where even the
-    smallest piece does not fit.
+    Raises OutOfMemory where even the smallest piece does not fit.
     """
     size = source.shape[1:]
-    fine = [n * (network.factor if axis >= 3 - network.dimensions else 1) for axis, n in enumerate(size)]
-    result = np.empty([network.outputs, *fine], np.float32)
     network = channels_last(network.to(device).eval())
-    most = _budget(device, memory_limit, result.nbytes) if most_bytes is None else most_bytes
+    most = _budget(device, memory_limit) if most_bytes is None else most_bytes
     while True:
         way = _way(network, size, precision, most)
         if way is None:
             raise OutOfMemory(_advice(device))
         try:
             way.go(source, result, device, report)
-            return result if network.outputs > 1 else result[0]
+            return
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -103,7 +123,7 @@ def _way(network: Network, size: Sequence[int], precision: torch.dtype, most_byt
             slabs.bytes,
             slabs.voxels,
             lambda source, result, device, report: run_slabs(
-                network, source, result[0], slabs, device, precision, report
+                network, source, result, slabs, device, precision, report
             ),
         )
     bytes_voxel = bytes_per_voxel(network, precision)
@@ -125,14 +145,12 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "not enough memory" in str(error)
 
 
-def _budget(device: torch.device, memory_limit: int | None, result_bytes: int) -> int:
-    """Bytes for feature maps: what the limit leaves beside the process and a result that is still to be filled."""
+def _budget(device: torch.device, memory_limit: int | None) -> int:
+    """Bytes for feature maps: what the limit leaves beside the process."""
     if device.type == "cuda":
         free = torch.cuda.mem_get_info(device)[0] * 9 // 10
         return free if memory_limit is None else min(free, memory_limit)
-    if memory_limit is None:
-        memory_limit = process_memory() + available_memory()
-    return memory_limit - process_memory() - result_bytes
+    return available_memory() if memory_limit is None else memory_limit - process_memory()
 
 
 def _advice(device: torch.device) -> str:

@@ -11,8 +11,9 @@ import numpy as np
 
 from .device import processor_has_bfloat16
 from .grid import Grid
-from .memory import DETAIL_BYTES, GIB, RESULT_BYTES
+from .needs import needs
 from .request import Plan
+from .rooms import AT_ONCE
 from .slabs import choose_slabs
 from .tiling import choose_tile, tiles
 from .weights import Card
@@ -20,71 +21,92 @@ from .weights import Card
 if TYPE_CHECKING:
     from .methods.base import Method
 
-PROCESS_BYTES = GIB // 2
-"""A process with torch loaded, before any volume."""
+METHOD_BYTES, NETWORK_BYTES = 150 * 2**20, 350 * 2**20
+"""A process with what it computes with, before any volume: torch is most of a network's."""
 
-START_SECONDS = 4.0
-"""Python, torch, reading and checking."""
+PIECES = 4
+"""Pieces of the result that are in memory at a time."""
 
-SECONDS_PER_VOXEL = 1.5e-7
+INPUT_BYTES = 8
+"""Of each voxel of the input: as it is, and normalised."""
+
+METHOD_SECONDS, NETWORK_SECONDS = 1.5, 4.0
+"""Python, reading and checking; torch."""
+
+SECONDS_PER_VOXEL = 1e-8
 """Resampling, conversion and writing on one core."""
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """The grid of the result; most bytes of memory; operations of the network, tile margins included."""
+    """The grid of the result; most bytes of memory; operations of the network, tile margins included, background
+    that is skipped left out; seconds before the work starts."""
 
     target: Grid
     memory: int
     operations: float
+    start_seconds: float = NETWORK_SECONDS
 
     def seconds(self, operations_per_second: float) -> float:
         """How long it will take at that rate of convolutions."""
         resampling = SECONDS_PER_VOXEL * math.prod(self.target.size)
-        return START_SECONDS + resampling + self.operations / operations_per_second
+        return self.start_seconds + resampling + self.operations / operations_per_second
 
 
-def resting_bytes(card: Card | Method | None, plan: Plan) -> int:
-    """Memory of the result and of what it is made of, without the process and the network's feature maps."""
-    voxels = math.prod(plan.target.size)
-    if not isinstance(card, Card):
-        return (RESULT_BYTES + (card.bytes_voxel if card else 0)) * voxels
-    detail = DETAIL_BYTES * math.prod(plan.source.size) if card.restoring else 0
-    return RESULT_BYTES * voxels + detail * (2 if card.trust else 1)
-
-
-def forecast(grid: Grid, card: Card | Method | None, plan: Plan, memory_limit: int) -> Forecast:
+def forecast(
+    grid: Grid,
+    card: Card | Method | None,
+    plan: Plan,
+    memory_limit: int,
+    *,
+    share: float = 1.0,
+    precision: str = "auto",
+) -> Forecast:
     """The forecast for an input on ``grid`` with ``card``, a network by its card or a method (None: spline).
 
-    ``memory_limit``: bytes that the process may take.
+    memory_limit  bytes that the process may take
+    share         of the work that is left to compute, the rest being background (see ``skipped.share_left``)
+    precision     as in ``device.Computing``, on the CPU
 
-    An estimate: memory within about a quarter, operations exact where the tiles are those of the run.
+    The result goes to a file that is written piece by piece. Memory within 15 %; time within a factor of 1.5 where
+    the rate is right and nothing else computes.
     """
-    resting = PROCESS_BYTES + resting_bytes(card, plan)
-    if not isinstance(card, Card) or not card.cost:
-        return Forecast(plan.target, resting, 0.0)
+    if not isinstance(card, Card):
+        return Forecast(plan.target, _resting(METHOD_BYTES, grid, card, plan), 0.0, METHOD_SECONDS)
+    resting = _resting(NETWORK_BYTES, grid, card, plan)
     size: tuple[int, ...] = plan.source.size
+    if not card.cost:
+        return Forecast(plan.target, resting, 0.0)
     radius = (int(card.cost["radius"]),) * 3
     if plan.slice_axis is not None:
         size = size[plan.slice_axis], *(n for a, n in enumerate(size) if a != plan.slice_axis)
         radius = (0, *radius[1:])
-    computed = _computed(card, size, radius, max(0, memory_limit - resting))
-    if computed is None:
-        return Forecast(plan.target, resting, card.cost["operations"] * math.prod(size))
-    voxels, memory = computed
-    return Forecast(plan.target, resting + memory, card.cost["operations"] * voxels)
+    itemsize = 4 if precision == "float32" or (precision == "auto" and not processor_has_bfloat16()) else 2
+    computed = _computed(card, size, radius, max(0, memory_limit - resting), itemsize)
+    voxels, memory = computed or (math.prod(size), 0)
+    return Forecast(plan.target, resting + memory, card.cost["operations"] * voxels * share)
 
 
-def _computed(card: Card, size: tuple[int, ...], radius: tuple[int, ...], most_bytes: int) -> tuple[int, int] | None:
-    """Voxels that the network will compute on and bytes that it will take, by the engine's own plan in float32."""
+def _resting(process: int, grid: Grid, card: Card | Method | None, plan: Plan) -> int:
+    """Memory besides a network's feature maps."""
+    pieces = PIECES * min(AT_ONCE, 4 * math.prod(plan.target.size))
+    return process + INPUT_BYTES * math.prod(grid.size) + pieces + needs(card, plan).bytes
+
+
+def _computed(
+    card: Card, size: tuple[int, ...], radius: tuple[int, ...], most_bytes: int, itemsize: int
+) -> tuple[int, int] | None:
+    """Voxels that the network will compute on, in numbers of ``itemsize`` bytes, and bytes that it will take, by the
+    engine's own plan."""
     if "held" in card.cost:
-        slabs = choose_slabs(size, radius[-1], card.cost["held"], card.cost["moving"], 4, most_bytes)
+        slabs = choose_slabs(size, radius[-1], card.cost["held"], card.cost["moving"], itemsize, most_bytes)
         return (slabs.voxels, slabs.bytes) if slabs else None
-    core = choose_tile(size, radius, int(most_bytes / card.cost["bytes"]))
+    bytes_voxel = card.cost["bytes"] * itemsize / 4
+    core = choose_tile(size, radius, int(most_bytes / bytes_voxel))
     if core is None:
         return None
     voxels = [tile.voxels for tile in tiles(size, radius, core)]
-    return sum(voxels), int(max(voxels) * card.cost["bytes"])
+    return sum(voxels), int(max(voxels) * bytes_voxel)
 
 
 def processor_rate(seconds: float = 0.05) -> float:

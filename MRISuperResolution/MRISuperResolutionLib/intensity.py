@@ -34,16 +34,16 @@ class Normalisation:
     def apply(self, array: np.ndarray) -> np.ndarray:
         """Units of the input -> float32 in normalised units, in a new array."""
         # float32 from the start, so that a large integer volume is not copied as float64
-        normalised = array.astype(np.float32)
+        normalised = array.astype(np.float32, order="C")
         normalised -= np.float32(self.low)
         normalised *= np.float32(1 / (self.high - self.low))
         return normalised
 
     def undo(self, normalised: np.ndarray) -> np.ndarray:
-        """Normalised units -> units of the input, in place and returned."""
-        normalised *= np.float32(self.high - self.low)
-        normalised += np.float32(self.low)
-        return normalised
+        """Normalised units -> units of the input, in a new array."""
+        array = normalised * np.float32(self.high - self.low)
+        array += np.float32(self.low)
+        return array
 
     def undo_difference(self, normalised: np.ndarray) -> np.ndarray:
         """A difference of normalised values -> of values in units of the input, in a new array."""

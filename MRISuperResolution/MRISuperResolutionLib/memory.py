@@ -9,13 +9,6 @@ from pathlib import Path
 
 GIB = 2**30
 
-RESULT_BYTES = 13
-"""Memory that each voxel of a result takes, from the resampling to the file, without any network."""
-
-DETAIL_BYTES = 216
-"""Memory that each voxel of a scan takes for the 27 numbers that a network on its grid adds, while these are brought
-to the grid of the result."""
-
 
 def process_memory() -> int:
     """Resident memory of this process now; where the system does not tell, a typical size with torch loaded."""
@@ -71,11 +64,13 @@ def forget_peak() -> None:
         Path("/proc/self/clear_refs").write_text("5")
 
 
-def peak_memory() -> int | None:
-    """Most resident memory of this process, since ``forget_peak`` (Linux); None where the system does not tell."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        for line in status.read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    return None
+def peak_memory(process: int | str = "self") -> int | None:
+    """Most resident memory of a process by its number, since ``forget_peak`` (Linux); None where the system does not
+    tell."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return None
+    # a process that has ended, but has not been waited for, has none
+    found = (line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
+    return next((int(kib) * 1024 for kib in found), None)

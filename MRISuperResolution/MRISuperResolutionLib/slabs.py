@@ -12,6 +12,9 @@ from .tiling import choose_tile, tiles
 SLABS = (16, 8, 4, 2, 1)
 """Planes that may be pushed at a time."""
 
+IMAGE_BYTES = 24
+"""Of each voxel of a push: what is made of the input and of the output besides the feature maps."""
+
 COST_OF_A_PUSH = 0.1
 """Of computing a plane: what each push costs besides, in the planes that every layer keeps and copies."""
 
@@ -35,6 +38,13 @@ class Slabs:
         return [n for axis, n in enumerate(size) if axis != self.axis]
 
 
+def axis_along(size: Sequence[int]) -> int:
+    """The axis that a volume is streamed along: the last, plane by plane of which files are written, unless another
+    is so long that its planes take much less memory."""
+    longest = int(np.argmax(size))
+    return longest if size[longest] > 2 * size[-1] else len(size) - 1
+
+
 def choose_slabs(
     size: Sequence[int], radius: int, held: float, moving: float, itemsize: int, most_bytes: int
 ) -> Slabs | None:
@@ -44,11 +54,11 @@ def choose_slabs(
     held    numbers of ``itemsize`` bytes that the chain keeps for each voxel of the face
     moving  those that each plane of a push takes besides
     """
-    axis = int(np.argmax(size))
+    axis = axis_along(size)
     face = [n for a, n in enumerate(size) if a != axis]
     found: list[tuple[float, Slabs]] = []
     for planes in SLABS:
-        bytes_voxel = itemsize * (held + planes * moving)
+        bytes_voxel = itemsize * (held + planes * moving) + IMAGE_BYTES * planes
         core = choose_tile(face, (radius, radius), int(most_bytes / bytes_voxel))
         if core is not None:
             columns = [column.voxels for column in tiles(face, (radius, radius), core)]

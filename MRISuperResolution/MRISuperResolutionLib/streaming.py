@@ -6,6 +6,7 @@ equals what the chain makes of the whole volume, zero padding at its faces inclu
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,9 +15,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .background import WORTHWHILE, Background, Box, background_of, background_value, constants
+from .background import Background, Box
 from .networks.base import Link, Network
-from .slabs import Slabs
+from .rooms import Pieces, Turned
+from .seen import Seen
+from .slabs import SLABS, Slabs, axis_along
+from .sources import Source
 from .tiling import Tile, tiles
 
 SCRATCH = 2
@@ -25,8 +29,8 @@ SCRATCH = 2
 
 def run_slabs(
     network: Network,
-    source: np.ndarray,
-    result: np.ndarray,
+    source: Source,
+    result: Pieces,
     slabs: Slabs,
     device: torch.device,
     precision: torch.dtype,
@@ -40,10 +44,9 @@ def run_slabs(
     radius = network.receptive_radius
     order = [slabs.axis, *(axis for axis in range(3) if axis != slabs.axis)]
     columns = list(tiles(slabs.face(size), (radius, radius), slabs.core))
+    turned = Turned(result, order)
     with torch.inference_mode():
-        x = torch.from_numpy(source)[None]
-        seen, x = (t.permute(0, 1, *(2 + axis for axis in order)) for t in (network.seen(x), x))
-        turned = result.transpose(order)
+        seen = Seen(network, source, order)
         done = 0.0
         for column in columns:
             share = column.voxels / sum(c.voxels for c in columns)
@@ -51,20 +54,19 @@ def run_slabs(
             def tell(part: float, done: float = done, share: float = share) -> None:
                 report(min(1.0, done + share * part))
 
-            for first, found in _column(network, seen, column, order, slabs.planes, device, precision, tell):
+            for first, found in _column(network, seen, column, slabs.planes, device, precision, tell):
                 planes = slice(first, first + found.shape[2])
-                given = x[:, :, planes, column.padded[0], column.padded[1]]
-                whole = network.completed(given, found.cpu())[0, 0, :, column.inner[0], column.inner[1]]
-                turned[planes, column.core[0], column.core[1]] = whole.float().numpy()
+                whole = network.completed(seen.given(planes, *column.padded), found.cpu())
+                inner = whole[0, 0, :, column.inner[0], column.inner[1]].float().numpy()
+                turned[planes, column.core[0], column.core[1]] = inner
             done += share
     report(1.0)
 
 
 def _column(
     network: Network,
-    seen: Tensor,
+    seen: Seen,
     column: Tile,
-    order: Sequence[int],
     slab: int,
     device: torch.device,
     precision: torch.dtype,
@@ -73,18 +75,18 @@ def _column(
     """The chain's output for a column of planes, piece by piece: the number of its first plane, and the planes."""
     chain = network.chain()
     assert chain is not None
-    column_seen = seen[:, :, :, column.padded[0], column.padded[1]]
-    background = background_of(column_seen, background_value(seen))
-    stream = Stream(chain, order, column_seen.shape[3:], slab, precision, device, background)
-    count = seen.shape[2]
+    face = [part.stop - part.start for part in column.padded]
+    background = seen.background(slab, *column.padded)
+    stream = Stream(chain, seen.order, face, slab, precision, device, background)
+    count = seen.size[0]
     given = told = 0
 
     def before(layer: int) -> None:
         report((given + slab * layer / len(chain)) / (count + slab))
 
-    while given < count:
-        found = stream.push(column_seen[:, :, given : given + slab].to(device), before)
-        given = min(count, given + slab)
+    for piece in seen.pieces(slab, *column.padded):
+        found = stream.push(piece.to(device), before)
+        given += piece.shape[2]
         if found is not None:
             yield told, found
             told += found.shape[2]
@@ -102,15 +104,37 @@ def stream_numbers(chain: Sequence[Link], precision: torch.dtype) -> tuple[float
     return held, moving, 4 if exact else precision.itemsize
 
 
-def share_to_compute(network: Network, source: np.ndarray) -> float:
+def work_of(chain: Sequence[Link]) -> list[tuple[int, float]]:
+    """Of each layer: how far it sees, those before it included, and its operations at a voxel, in some unit."""
+    reaches = itertools.accumulate(link.radius for link in chain)
+    weights = [link.convolution.weight.numel() for link in chain]
+    return list(zip(reaches, weights, strict=True))
+
+
+def share_to_compute(network: Network, source: Source) -> float:
     """Share of the convolutions of a chain that are computed for ``source`` (channels, *axes); the rest is
     background."""
     chain = network.chain()
     assert chain is not None
+    axis = axis_along(source.shape[1:])
     with torch.inference_mode():
-        seen = network.seen(torch.from_numpy(source)[None]).movedim(2 + int(np.argmax(source.shape[1:])), 2)
-    share = background_of(seen, background_value(seen)).share_of_work(chain)
-    return share if share <= WORTHWHILE else 1.0
+        seen = Seen(network, source, [axis, *(a for a in range(3) if a != axis)])
+        return seen.background(max(SLABS)).share_of_work(work_of(chain))
+
+
+def constants(
+    chain: Sequence[Link], value: np.ndarray, weights: Sequence[tuple[Tensor, Tensor | None]]
+) -> list[Tensor]:
+    """What each layer makes of an endless background of that ``value``: (channels), rectified where it is."""
+    found: list[Tensor] = []
+    made = torch.from_numpy(value)
+    for link, (weight, bias) in zip(chain, weights, strict=True):
+        endless = made.to(weight).view(1, -1, 1, 1, 1).expand(-1, -1, *weight.shape[2:])
+        made = functional.conv3d(endless, weight, bias).flatten()
+        if link.rectified:
+            made = made.clamp_min(0)
+        found.append(made)
+    return found
 
 
 class Stream:
@@ -134,7 +158,7 @@ class Stream:
     ) -> None:
         most = max(slab, *(link.radius for link in chain))
         self.stages = [_Stage(link, order, face, most, precision, device) for link in chain]
-        if background is None or background.share_of_work(chain) > WORTHWHILE:
+        if background is None or background.share_of_work(work_of(chain)) == 1:
             return
         weights = [(stage.weight, stage.bias) for stage in self.stages]
         reach = 0

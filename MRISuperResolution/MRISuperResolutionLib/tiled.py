@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from .networks.base import Network, channels_last
+from .rooms import Pieces
+from .sources import Source
 from .tiling import Tile
 
 Report = Callable[[float], None]
@@ -19,15 +21,15 @@ Report = Callable[[float], None]
 
 def run_tiles(
     network: Network,
-    source: np.ndarray,
-    result: np.ndarray,
+    source: Source,
+    result: Pieces,
     plan: list[Tile],
     device: torch.device,
     precision: torch.dtype,
     report: Report,
 ) -> None:
-    """Fill ``result`` (outputs, *axes times the network's factor) with what ``network`` makes of ``source``
-    (channels, *axes).
+    """Fill ``result`` (*axes times the network's factor; of several outputs with these in front) with what
+    ``network`` makes of ``source`` (channels, *axes).
 
     The tiles of the ``plan`` lie on the axes of ``source``; ``report`` is called before each convolution.
     """
@@ -36,7 +38,9 @@ def run_tiles(
     for done, tile in zip(itertools.accumulate((t.voxels for t in plan), initial=0), plan, strict=False):
         with _watched(network, lambda share, d=done, t=tile: report((d + share * t.voxels) / whole)):  # type: ignore[misc]
             piece = _run_tile(network, source[(slice(None), *tile.padded)], device, precision)
-        result[(slice(None), *_scaled(tile.core, factors))] = piece[(slice(None), *_scaled(tile.inner, factors))]
+        piece = piece[(slice(None), *_scaled(tile.inner, factors))]
+        core = _scaled(tile.core, factors)
+        result[core if network.outputs == 1 else (slice(None), *core)] = piece[0] if network.outputs == 1 else piece  # type: ignore[index]
     report(1.0)
 
 

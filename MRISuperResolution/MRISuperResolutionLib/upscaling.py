@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,12 +15,15 @@ from .by_network import by_network
 from .device import Computing
 from .grid import Grid
 from .intensity import Normalisation, to_type
+from .memory import memory_limit
 from .methods.scan import Scan
 from .models import find_model
+from .needs import needs
 from .progress import PREPARED, Progress, Silent, Stage
 from .provenance import provenance
 from .reference import on_grid
 from .request import plan
+from .rooms import InMemory, Pieces, Room, Where, planes_at_once
 from .volume import Volume, check_image
 from .weights import SPLINE, Card
 
@@ -38,6 +42,15 @@ class Outcome:
     expected_error: Volume | None = None
 
 
+@dataclass(frozen=True)
+class Told:
+    """The same without the result, whose ``header`` it is that is left of it."""
+
+    header: dict[str, str]
+    unexplained: Volume | None = None
+    expected_error: Volume | None = None
+
+
 def upscale(volume: Volume, model: str = SPLINE, **options: Any) -> Volume:
     """The result of ``upscale_in_full``, which says what the ``options`` are."""
     return upscale_in_full(volume, model, **options).result
@@ -51,13 +64,32 @@ def upscale_in_full(
     spacing: Sequence[float] | None = None,
     plane: str | None = None,
     references: Sequence[Volume] = (),
+    **options: Any,
+) -> Outcome:
+    """``volume`` at a higher resolution, in memory, with what is known of its errors; see ``upscale_into``."""
+    target = plan(volume.grid, find_model(model), scale, spacing, plane, len(references)).target
+    room = InMemory(target, volume.array.dtype)
+    asked = {"scale": scale, "spacing": spacing, "plane": plane, "references": references}
+    told = upscale_into(room, volume, model, **asked, **options)  # type: ignore[arg-type]
+    return Outcome(Volume(room.array, target, told.header), told.unexplained, told.expected_error)
+
+
+def upscale_into(
+    room: Room,
+    volume: Volume,
+    model: str = SPLINE,
+    *,
+    scale: Sequence[float] | None = None,
+    spacing: Sequence[float] | None = None,
+    plane: str | None = None,
+    references: Sequence[Volume] = (),
     register: bool = False,
     acquisition: Acquisition | None = None,
     computing: Computing = Computing(),
     progress: Progress | None = None,
-) -> Outcome:
-    """``volume`` at a higher resolution, over exactly the same box, in its own units and scalar type; with what is
-    known of its errors.
+) -> Told:
+    """``volume`` at a higher resolution, over exactly the same box, in its own units and scalar type, put into
+    ``room`` (see ``files.room_in_file``) piece by piece; with what is known of its errors.
 
     model       the name of a method (see ``methods.METHODS``) or of shipped weights (``weights.catalogue``), or a
                 .safetensors path
@@ -80,26 +112,53 @@ def upscale_in_full(
         check_image(image)
     chosen = find_model(model)
     plan_ = plan(volume.grid, chosen, scale, spacing, plane, len(references))
-    computed = by_network if isinstance(chosen, Card) else by_method
     if acquisition:
         # sizes that do not fit are refused before the work starts
         Scan(acquisition, plan_.target.size, volume.grid.size)
-    run = computed(chosen, plan_, acquisition, computing, progress)  # type: ignore[arg-type]
+    if isinstance(chosen, Card):
+        kept = int(room.bytes_voxel * math.prod(plan_.target.size))
+        run = by_network(chosen, plan_, acquisition, computing, progress, kept)
+    else:
+        run = by_method(chosen, plan_, acquisition, computing, progress)
+    needed = needs(
+        chosen, plan_, told=acquisition is not None, references=len(references), room_bytes=room.bytes_voxel
+    )
+    needed.check(memory_limit(computing.max_memory))
     progress.report(0.0, "preparing")
     normalisation = Normalisation.of(volume.array)
     low = normalisation.apply(volume.array)
     # references of volumes lie where the result will, those of slices where the slices do
     grid = plan_.target if plan_.slice_axis is None else plan_.source
     others = _on_grid(references, grid, volume if register else None, progress)
-    found = run(low, others)
-    made = found.made | ({"references": len(references), "registered": register} if references else {})
-    progress.report(0.95, "original units")
-    array = to_type(normalisation.undo(found.high), volume.array.dtype)
-    return Outcome(
-        Volume(array, plan_.target, provenance("Computed by super-resolution", made)),
+    further = {"references": len(references), "registered": register} if references else {}
+
+    def header(made: dict[str, Any]) -> dict[str, str]:
+        return provenance("Computed by super-resolution", made | further)
+
+    def begin(made: dict[str, Any]) -> Pieces:
+        return InUnits(room.begin(header(made)), normalisation, volume.array.dtype)
+
+    found = run(low, others, begin)
+    made = found.made | further
+    return Told(
+        header(made),
         _differences(found.unexplained, volume.grid, normalisation, "Unexplained by super-resolution", made),
         _differences(found.expected_error, plan_.target, normalisation, "Expected error of super-resolution", made),
     )
+
+
+class InUnits:
+    """Takes normalised voxels and hands them on to ``pieces`` in the units of the input, as its ``dtype``."""
+
+    def __init__(self, pieces: Pieces, normalisation: Normalisation, dtype: np.dtype) -> None:
+        self.pieces, self.normalisation, self.dtype = pieces, normalisation, dtype
+
+    def __setitem__(self, where: Where, values: np.ndarray) -> None:
+        rows, columns, planes = where
+        first = planes.start or 0
+        for some in planes_at_once(values.shape):
+            array = to_type(self.normalisation.undo(values[:, :, some]), self.dtype)
+            self.pieces[rows, columns, first + some.start : first + some.stop] = array
 
 
 def _differences(

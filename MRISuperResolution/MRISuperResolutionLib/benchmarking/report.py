@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from .bounded import Bounded
 from .run import Result
 from .training import Steps
 
@@ -39,6 +40,18 @@ TRAINING_COLUMNS: dict[str, Callable[[Steps], str]] = {
 """Of the table of training steps."""
 
 
+BOUNDED_COLUMNS: dict[str, Callable[[Bounded], str]] = {
+    "model": lambda b: b.model,
+    "million voxels": lambda b: f"{b.voxels / 1e6:.1f}",
+    "may take GiB": lambda b: f"{b.max_memory_gib:g}",
+    "peak GiB": lambda b: f"{b.peak_gib:.2f}",
+    "forecast GiB": lambda b: f"{b.forecast_gib:.2f}",
+    "seconds": lambda b: f"{b.seconds:.1f}",
+    "forecast seconds": lambda b: f"{b.forecast_seconds:.1f}",
+}
+"""Of the table of runs in a bounded memory."""
+
+
 def markdown(machine: Mapping[str, Any], size: Sequence[int], results: Sequence[Result]) -> str:
     """The machine in a line, then the table; the last three columns say how many times longer others take."""
     return f"{_named(machine)}; results of {' x '.join(map(str, size))} voxels\n\n{_table(COLUMNS, results)}"
@@ -47,6 +60,11 @@ def markdown(machine: Mapping[str, Any], size: Sequence[int], results: Sequence[
 def training_markdown(machine: Mapping[str, Any], steps: Sequence[Steps]) -> str:
     """The same of training steps."""
     return f"{_named(machine)}\n\n{_table(TRAINING_COLUMNS, steps)}"
+
+
+def bounded_markdown(machine: Mapping[str, Any], runs: Sequence[Bounded]) -> str:
+    """The same of runs in a bounded memory."""
+    return f"{_named(machine)}\n\n{_table(BOUNDED_COLUMNS, runs)}"
 
 
 def _named(machine: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ of the peak is that of this machine's own convolutions, measured first. MONAI jo
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 SIZE, QUICK_SIZE = (160, 192, 160), (64, 80, 64)
 
@@ -46,6 +47,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-memory", type=float, metavar="GIB", help="that the process may take")
     parser.add_argument("--alone", action="store_true", help="neither plain PyTorch nor MONAI")
     parser.add_argument("--training", action="store_true", help="measure training steps instead")
+    parser.add_argument(
+        "--memory",
+        nargs="+",
+        type=float,
+        metavar="GIB",
+        help="measure whole runs that may take so much memory instead, methods too, each in a process of its own",
+    )
     parser.add_argument("--quick", action="store_true", help="a small volume, once: within three minutes")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -54,35 +62,36 @@ def run(options: argparse.Namespace) -> None:
     import json
     from dataclasses import asdict
 
-    from ..benchmarking.report import markdown, training_markdown
+    from ..benchmarking.bounded import bounded_runs
+    from ..benchmarking.report import bounded_markdown, markdown, training_markdown
     from ..benchmarking.run import Setting, benchmark, machine
     from ..benchmarking.training import training_steps
 
     models = options.models or (QUICK_MODELS if options.quick else MODELS)
-    if options.training:
-        steps = list(training_steps(models, options.precision))
-        if options.json:
-            print(json.dumps({"machine": machine(), "training": [asdict(s) for s in steps]}))
-        else:
-            print(training_markdown(machine(), steps))
-        return
     i, j, k = options.size or (QUICK_SIZE if options.quick else SIZE)
     repeat = options.repeat if options.repeat is not None else 1 if options.quick else REPEAT
-    _check((i, j, k), repeat)
-    setting = Setting((i, j, k), repeat, options.device, options.max_memory, not options.alone)
-    results = list(benchmark(models, options.precision, setting))
-    if options.json:
-        print(json.dumps({"machine": machine(), "size": [i, j, k], "results": [asdict(r) for r in results]}))
+    # a scan has half as many voxels along each axis
+    _check((i, j, k), repeat, 2 * SMALLEST if options.memory else SMALLEST)
+    size: dict[str, Any] = {"size": [i, j, k]}
+    if options.training:
+        steps = list(training_steps(models, options.precision))
+        facts, table = {"training": [asdict(s) for s in steps]}, training_markdown(machine(), steps)
+    elif options.memory:
+        runs = list(bounded_runs(models, (i, j, k), options.memory))
+        facts, table = size | {"bounded": [asdict(r) for r in runs]}, bounded_markdown(machine(), runs)
     else:
-        print(markdown(machine(), (i, j, k), results))
+        setting = Setting((i, j, k), repeat, options.device, options.max_memory, not options.alone)
+        results = list(benchmark(models, options.precision, setting))
+        facts, table = size | {"results": [asdict(r) for r in results]}, markdown(machine(), (i, j, k), results)
+    print(json.dumps({"machine": machine(), **facts}) if options.json else table)
 
 
-def _check(size: tuple[int, int, int], repeat: int) -> None:
+def _check(size: tuple[int, int, int], repeat: int, smallest: int) -> None:
     from ..errors import RequestError
 
-    if min(size) < SMALLEST:
+    if min(size) < smallest:
         raise RequestError(
-            f"a size of {' x '.join(map(str, size))} voxels is too small: give {SMALLEST} or more along each axis"
+            f"a size of {' x '.join(map(str, size))} voxels is too small: give {smallest} or more along each axis"
         )
     if repeat < 1:
         raise RequestError(f"--repeat is {repeat}: give 1 or more")

@@ -134,10 +134,10 @@ def _upscale(options: argparse.Namespace, progress: Progress) -> None:
     from ..cancelling import too_late
     from ..choosing import AUTO
     from ..errors import RequestError
-    from ..files import check_output, read_volume, write_volume
+    from ..files import check_output, read_volume, room_in_file, write_volume
     from ..models import find_model
     from ..request import plan
-    from ..upscaling import upscale_in_full
+    from ..upscaling import upscale_into
 
     if options.blur is None and (options.sigma is not None or options.noise_level is not None):
         raise RequestError("--sigma and --noise-level tell more of the blur: add --blur")
@@ -162,34 +162,33 @@ def _upscale(options: argparse.Namespace, progress: Progress) -> None:
         if path:
             refuse_to_replace([options.input, *options.reference], path)
             check_output(path, grid, np.dtype(np.float32), options.overwrite)
-    outcome = upscale_in_full(
-        volume,
-        model.name if options.model == AUTO else options.model,
-        scale=options.scale,
-        spacing=options.spacing,
-        plane=options.plane,
-        references=[read_volume(path) for path in options.reference],
-        register=options.register,
-        acquisition=acquisition,
-        computing=how,
-        progress=progress,
-    )
-    del volume
-    progress.report(0.97, "writing")
-    result = outcome.result
-    further = (options.unexplained, outcome.unexplained), (options.expected_error, outcome.expected_error)
-    for path, made in further:
-        if path and made:
-            write_volume(made, path, options.overwrite)
-    write_volume(result, options.output, options.overwrite)
+    with room_in_file(options.output, plan_.target, volume.array.dtype, options.overwrite) as room:
+        told = upscale_into(
+            room,
+            volume,
+            model.name if options.model == AUTO else options.model,
+            scale=options.scale,
+            spacing=options.spacing,
+            plane=options.plane,
+            references=[read_volume(path) for path in options.reference],
+            register=options.register,
+            acquisition=acquisition,
+            computing=how,
+            progress=progress,
+        )
+        progress.report(0.97, "writing")
+        further = (options.unexplained, told.unexplained), (options.expected_error, told.expected_error)
+        for path, made in further:
+            if path and made:
+                write_volume(made, path, options.overwrite)
     too_late()
     progress.report(1.0, "done")
     progress.done(
         {
             "output": str(options.output),
-            "size": result.grid.size,
-            "spacing_mm": result.grid.spacing,
-            "provenance": dict(result.header),
+            "size": plan_.target.size,
+            "spacing_mm": plan_.target.spacing,
+            "provenance": told.header,
         }
     )
 

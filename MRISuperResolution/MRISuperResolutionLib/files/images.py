@@ -22,8 +22,8 @@ def from_image(image: sitk.Image) -> Volume:
     return Volume(sitk.GetArrayFromImage(image).transpose(2, 1, 0), grid_of(image))
 
 
-def grid_of(image: sitk.Image) -> Grid:
-    """The grid of a 3D SimpleITK image."""
+def grid_of(image: sitk.Image | sitk.ImageFileReader) -> Grid:
+    """The grid of a 3D SimpleITK image, or of one whose header has been read."""
     return Grid(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
 
 

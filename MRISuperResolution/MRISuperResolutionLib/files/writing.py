@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 
-from ..cancelling import half_written
 from ..errors import RequestError
 from ..grid import Grid
-from ..provenance import NOTE
+from ..rooms import EVERYWHERE, Room
 from ..volume import Volume
-from . import nifti
-from .images import grid_of, quiet, reason, suffix, to_image
+from .images import suffix
+from .parts import Part, part_of
 
 DETACHED = (".mhd", ".nhdr", ".hdr", ".img", ".spr")
 """Header and voxels in two files: these cannot appear at once."""
@@ -36,60 +33,47 @@ def check_output(path: Path, grid: Grid, dtype: np.dtype, overwrite: bool) -> No
     if not path.parent.is_dir():
         raise RequestError(f"the folder {path.parent} does not exist: make it first")
     tiny = replace(grid, size=(4, 4, 4))
-    with _written_beside(Volume(np.arange(64).reshape(4, 4, 4).astype(dtype), tiny), path):
-        pass
+    with _beside(path, tiny, dtype) as part:
+        _fill(part, Volume(np.arange(64).reshape(4, 4, 4).astype(dtype), tiny))
+        part.finish()
 
 
 def write_volume(volume: Volume, path: Path, overwrite: bool = False) -> None:
     """Write ``volume`` to ``path`` and its header where the format can hold it.
 
-    The file is written beside ``path``, read back and compared, then renamed. Raises RequestError, and
-    leaves nothing behind, if that fails or if ``path`` is there and ``overwrite`` is not set.
+    Raises RequestError, and leaves nothing behind, as ``room_in_file``.
     """
-    with _written_beside(volume, path) as part:
-        if path.exists() and not overwrite:
-            raise RequestError(f"{path} is there already: choose another name or say --overwrite")
-        part.replace(path)
+    with room_in_file(path, volume.grid, volume.array.dtype, overwrite) as room:
+        _fill(room, volume)
 
 
 @contextlib.contextmanager
-def _written_beside(volume: Volume, path: Path) -> Iterator[Path]:
-    """The volume in a verified temporary file in the folder of ``path``, gone at the end of the block."""
+def room_in_file(path: Path, grid: Grid, dtype: np.dtype, overwrite: bool = False) -> Iterator[Room]:
+    """Room for a volume on ``grid`` with scalars of type ``dtype``; after the block it is in ``path``.
+
+    The file is written beside ``path``, checked, then renamed: the formats of ``parts.PIECEWISE`` as the pieces come,
+    all others at the end. Raises RequestError, and leaves nothing behind, where that fails or where ``path`` is there
+    and ``overwrite`` is not set; nor does a block that is left by an error.
+    """
+    with _beside(path, grid, dtype) as part:
+        yield part
+        whole = part.finish()
+        if path.exists() and not overwrite:
+            raise RequestError(f"{path} is there already: choose another name or say --overwrite")
+        whole.replace(path)
+
+
+@contextlib.contextmanager
+def _beside(path: Path, grid: Grid, dtype: np.dtype) -> Iterator[Part]:
+    """Room in the folder of ``path``, gone at the end of the block."""
     if suffix(path) in DETACHED:
         raise RequestError(f"{suffix(path)} keeps the voxels in a second file: use .nii.gz, .nrrd or .mha")
-    part = path.with_name(f".{path.name.removesuffix(suffix(path))}.{os.getpid()}.part{suffix(path)}")
-    half_written.add(part)
+    part = part_of(path, grid, np.dtype(dtype))
     try:
-        _write(volume, part, path)
         yield part
     finally:
-        # on a read-only file system even the removal of nothing is an error; the first one is to be told
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-        half_written.discard(part)
+        part.remove()
 
 
-def _write(volume: Volume, part: Path, path: Path) -> None:
-    image = to_image(_with_nifti_note(volume) if suffix(path) in nifti.SUFFIXES else volume)
-    try:
-        with quiet():
-            sitk.WriteImage(image, str(part))
-            written = sitk.ReadImage(str(part))
-    except RuntimeError as error:
-        raise RequestError(
-            f"cannot write {path}: is the disk full, the folder read-only or the format "
-            f"({suffix(path) or 'no suffix'}) unknown? ({reason(error)})"
-        ) from error
-    same_voxels = written.GetPixelID() == image.GetPixelID() and np.array_equal(
-        sitk.GetArrayViewFromImage(written), sitk.GetArrayViewFromImage(image)
-    )
-    if not same_voxels:
-        raise RequestError(f"{path} does not read back as it was written: the disk is full or damaged")
-    if written.GetSize() != image.GetSize() or grid_of(written).distance_to(volume.grid) > 1e-3:
-        raise RequestError(f"the format of {path} cannot hold the position of the volume: use .nrrd or .mha")
-
-
-def _with_nifti_note(volume: Volume) -> Volume:
-    """NIfTI has one short text field: what fits of the header goes there."""
-    note = volume.header.get(NOTE, "").encode()[: nifti.NOTE_LENGTH].decode(errors="ignore")
-    return replace(volume, header={"ITK_FileNotes": note})
+def _fill(room: Room, volume: Volume) -> None:
+    room.begin(volume.header)[EVERYWHERE] = volume.array

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..acquisition import Acquisition
 from ..grid import LARGEST_FACTOR, Triple
+from ..sources import Source
 
 
 class Method(ABC):
@@ -18,6 +19,7 @@ class Method(ABC):
     references   how many other contrasts of the head it can use; it never needs them
     bytes_voxel  memory that it takes for each voxel of the result, the result itself not counted
     undoes       whether it makes use of the acquisition
+    piecewise    whether it gives any piece of the result by itself (see ``source``)
     """
 
     name: str
@@ -25,6 +27,7 @@ class Method(ABC):
     references: int = 0
     bytes_voxel: int = 0
     undoes: bool = True
+    piecewise: bool = False
 
     # what a card says of a network, so that both are asked for in the same way
     dimensions = 3
@@ -49,6 +52,10 @@ class Method(ABC):
         ``references`` lie on the target grid, normalised too. ``report`` is told the share that is done and
         may raise to cancel. ``low`` is left as it was.
         """
+
+    def source(self, low: np.ndarray, size: Sequence[int]) -> Source:
+        """What ``upscale`` makes, computed where it is asked for; of methods that are ``piecewise``."""
+        raise NotImplementedError(f"{self.name} needs the whole volume")
 
 
 def assumed_acquisition(factors: Triple) -> Acquisition:

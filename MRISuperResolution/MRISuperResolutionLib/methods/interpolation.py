@@ -12,7 +12,9 @@ from functools import lru_cache
 import numpy as np
 
 from ..acquisition import Acquisition
-from ..operators import apply_along_axes, cell_centres, kernel_weights, spline_matrix
+from ..operators import cell_centres, kernel_weights, spline_matrix
+from ..rooms import EVERYWHERE
+from ..sources import Interpolated
 from .base import Method
 from .scan import check_sizes
 
@@ -23,12 +25,16 @@ LANCZOS_RADIUS = 5
 class Interpolation(Method):
     """``matrix(n_in, n_out)`` along each axis: (n_out, n_in), rows that sum to one."""
 
-    # the volumes between the axes: at most one more than the result, in float32
-    bytes_voxel = 8
     undoes = False
+    piecewise = True
 
     def __init__(self, name: str, summary: str, matrix: Callable[[int, int], np.ndarray]) -> None:
         self.name, self.summary, self.matrix = name, summary, matrix
+
+    def source(self, low: np.ndarray, size: Sequence[int]) -> Interpolated:
+        check_sizes(low.shape, size)
+        matrices = [None if n == m else self.matrix(n, m) for n, m in zip(low.shape, size, strict=True)]
+        return Interpolated(np.asarray(low, np.float32), matrices)
 
     def upscale(
         self,
@@ -40,14 +46,8 @@ class Interpolation(Method):
         report: Callable[[float], None] = lambda share: None,
     ) -> np.ndarray:
         """As in ``Method``; the acquisition is not undone."""
-        check_sizes(low.shape, size)
-        result = np.array(low, np.float32, order="C")
-        for axis, (n, m) in enumerate(zip(low.shape, size, strict=True)):
-            report(axis / 3)
-            if n != m:
-                matrices: list[np.ndarray | None] = [None, None, None]
-                matrices[axis] = self.matrix(n, m)
-                result = apply_along_axes(matrices, result)
+        report(0.0)
+        result = self.source(low, size)[EVERYWHERE]
         report(1.0)
         return np.ascontiguousarray(result)
 

@@ -1,0 +1,89 @@
+"""Whole runs in a bounded memory, seen from outside, beside what was forecast of them."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import RequestError
+from ..files import write_volume
+from ..forecast import forecast, processor_rate
+from ..grid import Grid
+from ..memory import GIB, peak_memory
+from ..models import find_model
+from ..phantom import brain_phantom
+from ..request import plan
+from ..skipped import share_left
+from ..volume import Volume
+from ..weights import Card
+
+LOOK_S = 0.01
+"""How often the process is looked at. The system keeps its peak: only what comes after the last look is missed."""
+
+
+@dataclass(frozen=True)
+class Bounded:
+    """An ``mrisr upscale`` in a process of its own that may take ``max_memory_gib``: the peak of its resident memory
+    (VmHWM: files that it maps count, the system's cache of files does not), its seconds, and what was forecast."""
+
+    model: str
+    voxels: int
+    max_memory_gib: float
+    peak_gib: float
+    forecast_gib: float
+    seconds: float
+    forecast_seconds: float
+
+
+def bounded_runs(models: Sequence[str], size: tuple[int, int, int], limits: Sequence[float]) -> Iterator[Bounded]:
+    """Each of the ``models``, methods or weights, makes a phantom of half of ``size`` twice as fine in each of the
+    ``limits`` (GiB). Raises RequestError for a model that there is not, and for a run that fails."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        low = (size[0] // 2, size[1] // 2, size[2] // 2)
+        scan = Volume(brain_phantom(low, "T1w"), Grid(low))
+        write_volume(scan, folder / "scan.nrrd")
+        for model in models:
+            for limit in limits:
+                yield _run(model, scan, folder, limit)
+
+
+def _run(model: str, scan: Volume, folder: Path, limit: float) -> Bounded:
+    found = find_model(model)
+    asked = plan(scan.grid, found, [2])
+    share = share_left(scan.array, found, asked) if isinstance(found, Card) else 1.0
+    outlook = forecast(scan.grid, found, asked, int(limit * GIB), share=share)
+    command = ["upscale", folder / "scan.nrrd", folder / "out.nrrd", "--model", model, "--scale", 2, "--overwrite"]
+    further = ["--max-memory", limit, "--device", "cpu"]
+    start = time.monotonic()
+    child = subprocess.Popen(
+        [sys.executable, "-m", "MRISuperResolutionLib", *map(str, command), *map(str, further)],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    peak = 0
+    try:
+        while child.poll() is None:
+            peak = max(peak, peak_memory(child.pid) or 0)
+            time.sleep(LOOK_S)
+        seconds = time.monotonic() - start
+    finally:
+        child.kill()
+    _, trouble = child.communicate()
+    if child.returncode:
+        raise RequestError(f"{model} in {limit:g} GiB did not end well: {trouble.strip()}")
+    return Bounded(
+        model,
+        math.prod(asked.target.size),
+        limit,
+        peak / GIB,
+        outlook.memory / GIB,
+        seconds,
+        outlook.seconds(processor_rate()),
+    )

@@ -1,0 +1,69 @@
+"""What a request keeps in memory as a whole, beside the process and a network's feature maps; needs no torch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from .errors import OutOfMemory
+from .grid import Size
+from .memory import GIB, process_memory
+from .methods.base import Method
+from .request import Plan
+from .weights import Card
+
+WHOLE_BYTES = 13
+"""Of each voxel of a result that is made as a whole: float32, and what it is made of."""
+
+REFERENCE_BYTES = 4
+"""Of each voxel of a reference on the grid of the result; one more is there while they are brought to it."""
+
+DETAIL_BYTES = 216
+"""Of each voxel of a scan, for the 27 numbers that a network on its grid adds, while these are brought to the grid of
+the result."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """For a result of ``size`` voxels, ``bytes`` of memory; and what would take less, in the words of a message."""
+
+    size: Size
+    bytes: int
+    instead: tuple[str, ...]
+
+    def check(self, limit: int) -> None:
+        """Raise OutOfMemory, before the work starts, where this process cannot take as much."""
+        needed = process_memory() + self.bytes
+        if needed > limit:
+            *others, last = *self.instead, "ask for a smaller factor", "raise the memory limit (--max-memory)"
+            raise OutOfMemory(
+                f"a result of {' x '.join(map(str, self.size))} voxels needs {needed / GIB:.2f} GiB, and "
+                f"{limit / GIB:.2f} GiB may be taken: {', '.join(others)} or {last}"
+            )
+
+
+def needs(
+    model: Card | Method | None, plan_: Plan, *, told: bool = False, references: int = 0, room_bytes: float = 0
+) -> Needs:
+    """Of a network by its card, or a method (None: spline).
+
+    told        whether something is said of the scan's blur
+    references  how many are given
+    room_bytes  that each voxel of the result takes where it is put (see ``rooms``): nothing in most files
+    """
+    per_voxel, instead = room_bytes, []
+    if room_bytes:
+        instead.append("write it as .nii, .nrrd or .mha, piece by piece")
+    if references:
+        per_voxel += REFERENCE_BYTES * (references + 1)
+        instead.append("leave out the reference")
+    if isinstance(model, Method) and not model.piecewise:
+        per_voxel += WHOLE_BYTES + model.bytes_voxel
+        instead.append("choose an interpolation or a network")
+    if isinstance(model, Card) and (told or model.restoring):
+        per_voxel += WHOLE_BYTES
+        instead.append("choose a network that is not told of the scan" if model.restoring else "leave out the blur")
+    held = per_voxel * math.prod(plan_.target.size)
+    if isinstance(model, Card) and model.restoring:
+        held += DETAIL_BYTES * math.prod(plan_.source.size) * (2 if model.trust else 1)
+    return Needs(plan_.target.size, int(held), tuple(instead))

@@ -1,0 +1,52 @@
+"""What the first layer of a chain of convolutions sees of a volume, plane by plane along one axis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from .background import Background, background_of, background_value
+from .networks.base import Network
+from .sources import Source
+
+
+class Seen:
+    """A ``source`` (channels, *axes) as tensors (1, channels, planes, height, width).
+
+    order  which of its axes the planes follow, then those of the height and of the width
+    """
+
+    def __init__(self, network: Network, source: Source, order: Sequence[int]) -> None:
+        self.network, self.source, self.order = network, source, tuple(order)
+        self.size = [source.shape[1 + axis] for axis in order]
+
+    def given(self, planes: slice, rows: slice = slice(None), columns: slice = slice(None)) -> Tensor:
+        """The source itself."""
+        own: list[slice] = [slice(None)] * 3
+        for axis, part in zip(self.order, (planes, rows, columns), strict=True):
+            own[axis] = part
+        piece = torch.from_numpy(self.source[(slice(None), *own)])
+        return piece.permute(0, *(1 + axis for axis in self.order))[None]
+
+    def seen(self, planes: slice, rows: slice = slice(None), columns: slice = slice(None)) -> Tensor:
+        """What is made of it: with the gradient where the network sees it."""
+        margin = int(self.network.gradient_input)
+        wide, inner = [], []
+        for part, n in zip((planes, rows, columns), self.size, strict=True):
+            start, stop, _ = part.indices(n)
+            low = max(0, start - margin)
+            wide.append(slice(low, min(n, stop + margin)))
+            inner.append(slice(start - low, stop - low))
+        return self.network.seen(self.given(*wide))[:, :, inner[0], inner[1], inner[2]]
+
+    def pieces(self, step: int, rows: slice = slice(None), columns: slice = slice(None)) -> Iterator[Tensor]:
+        """All of it, ``step`` planes at a time."""
+        return (self.seen(slice(first, first + step), rows, columns) for first in range(0, self.size[0], step))
+
+    def background(self, step: int, rows: slice = slice(None), columns: slice = slice(None)) -> Background:
+        """Where a column of it is background, looked at ``step`` planes at a time."""
+        last = self.size[0] - 1
+        value = background_value(*(self.seen(slice(end, end + 1))[0, :, 0].numpy() for end in (0, last)))
+        return background_of((piece[0].numpy() for piece in self.pieces(step, rows, columns)), value)

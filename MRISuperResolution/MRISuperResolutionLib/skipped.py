@@ -1,0 +1,44 @@
+"""How much of the work a network will be spared because a volume is background, told from the input alone; needs no
+torch."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .background import Background, background_of, background_value
+from .intensity import Normalisation
+from .operators import spline_matrix
+from .request import Plan
+from .slabs import axis_along
+from .sources import Interpolated
+from .weights import Card
+
+PLANES = 24
+"""Of the result that are looked at; those between are taken to be like their neighbours."""
+
+
+def share_left(array: np.ndarray, card: Card, plan: Plan) -> float:
+    """Share of the work (0 to 1) that is left for a network by its ``card``, for an input ``array`` [i, j, k] in any
+    units. References are taken to have the same background."""
+    if "held" not in card.cost or card.restoring:
+        return 1.0
+    normalised = Normalisation.of(array).apply(array)
+    sizes = zip(array.shape, plan.target.size, strict=True)
+    volume = Interpolated(normalised, [None if n == m else spline_matrix(n, m) for n, m in sizes])
+    axis = axis_along(plan.target.size)
+    count = plan.target.size[axis]
+    looked_at = np.unique(np.linspace(0, count - 1, PLANES).astype(int))
+    planes = [_plane(volume, axis, number) for number in looked_at]
+    found = background_of(iter(planes), background_value(planes[0][:, 0], planes[-1][:, 0]))
+    # the nearest of them
+    like = np.abs(np.arange(count)[:, None] - looked_at).argmin(axis=1)
+    whole = Background(found.value, found.rows[like], found.columns[like], found.face)
+    # the layers see ever farther, each as much work as the other
+    return whole.share_of_work((reach, 1.0) for reach in range(1, 1 + int(card.cost["radius"])))
+
+
+def _plane(volume: Interpolated, axis: int, number: int) -> np.ndarray:
+    """(1, 1, height, width)."""
+    where = [slice(None)] * 3
+    where[axis] = slice(number, number + 1)
+    return np.moveaxis(volume[where], axis, 0)[None]
