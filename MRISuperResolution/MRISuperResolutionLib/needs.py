@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from .errors import OutOfMemory
 from .grid import Size
 from .memory import GIB, process_memory
-from .methods.base import Method
 from .request import Plan
 from .weights import Card
+
+if TYPE_CHECKING:
+    # the methods need scipy, which takes its time
+    from .methods.base import Method
 
 WHOLE_BYTES = 13
 """Of each voxel of a result that is made as a whole: float32, and what it is made of."""
@@ -57,7 +61,7 @@ def needs(
     if references:
         per_voxel += REFERENCE_BYTES * (references + 1)
         instead.append("leave out the reference")
-    if isinstance(model, Method) and not model.piecewise:
+    if not (model is None or isinstance(model, Card) or model.piecewise):
         per_voxel += WHOLE_BYTES + model.bytes_voxel
         instead.append("choose an interpolation or a network")
     if isinstance(model, Card) and (told or model.restoring):

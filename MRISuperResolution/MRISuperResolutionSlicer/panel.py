@@ -293,7 +293,8 @@ class Panel(VTKObservationMixin):
 
     def _forecast(self, asked: Asked) -> str:
         plan = asked.plan()
-        outlook = forecast(grid_of(asked.source), asked.chosen(), plan, memory_limit(asked.memory_limit))
+        limit = memory_limit(asked.memory_limit)
+        outlook = forecast(grid_of(asked.source), asked.chosen(), plan, limit, precision=asked.precision)
         size = " x ".join(map(str, plan.target.size))
         spacing = " x ".join(f"{d:.3g}" for d in plan.target.spacing)
         seconds = outlook.seconds(speed.rate(asked.device))
