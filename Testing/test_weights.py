@@ -88,7 +88,6 @@ def test_baselines_are_found_by_name_and_are_not_offered(saved, tmp_path, monkey
 
 def test_every_shipped_model_loads_and_its_card_is_complete():
     assert catalogue()
-    assert baselines()
     for card in [*catalogue(), *baselines()]:
         network = load_network(card)
         assert network.dimensions == card.dimensions
