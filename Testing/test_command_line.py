@@ -388,7 +388,11 @@ def test_the_demo_shows_a_volume_and_slices():
     from MRISuperResolutionLib.weights import catalogue
 
     chosen = _quickest(catalogue())
-    assert [(card.architecture["name"], card.dimensions) for card in chosen] == [("DGGRN", 2), ("ReCNN", 3)]
+    assert [(card.architecture["name"], card.dimensions) for card in chosen] == [
+        ("DGGRN", 2),
+        ("NullSpaceNet", 3),
+        ("ReCNN", 3),
+    ]
 
 
 def test_a_demo_without_weights_is_refused(mrisr_here, results, monkeypatch):

@@ -60,6 +60,8 @@ class Job:
         check(asked)
         self.asked = asked
         self.plan = asked.plan()
+        # of the automatic choice, what it takes
+        self.model = asked.chosen().name
         self.on_progress, self.on_finished = on_progress, on_finished
         self.output: Any = None
         self.doubts: dict[Doubt, Any] = {}
@@ -235,7 +237,7 @@ class Job:
         check_volume(asked.source)
         if grid_of(asked.source).distance_to(self.grid) > 0:
             raise RequestError(f"{asked.source.GetName()} was moved while its result was computed: apply again.")
-        self.output, self.doubts = add_results(result, doubts, asked.source, asked.output, asked.model)
+        self.output, self.doubts = add_results(result, doubts, asked.source, asked.output, self.model)
 
     @staticmethod
     def _read_volume(path: Path, grid: Grid) -> Generator[None, None, Computed]:

@@ -84,7 +84,13 @@ def _try(card: Card, folder: Path, size: tuple[int, int, int], how: Computing) -
     results = {
         SPLINE: upscale(low, SPLINE, scale=factors),
         card.name: upscale(
-            low, card.name, scale=factors, plane=plane, references=_references(card, truth), computing=how
+            low,
+            card.name,
+            scale=factors,
+            plane=plane,
+            references=_references(card, truth),
+            acquisition=acquisition if card.restoring else None,
+            computing=how,
         ),
     }
     write_volume(truth, folder / f"{card.name}-truth.nii.gz", overwrite=True)
