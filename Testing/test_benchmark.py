@@ -66,6 +66,9 @@ def test_a_step_of_training_is_measured_by_the_trainer(mrisr_here):
         (["--repeat", "0"], "--repeat"),
         (["--models", "magic"], "magic"),
         (["--device", "toaster"], "toaster"),
+        (["--memory", "1", "--precision", "float32"], "--precision says nothing of what --memory measures"),
+        (["--memory", "1", "--alone"], "--alone"),
+        (["--training", "--memory", "1"], "--memory says nothing of what --training measures"),
     ],
 )
 def test_refused_in_one_sentence(mrisr_here, options, words):

@@ -267,6 +267,11 @@ def test_a_truth_serves_where_it_is_true():
         (["HEADS", "--contrasts", "PDw"], "PDw"),
         (["HEADS", "--kspace", "2"], "k-space"),
         (["HEADS", "--methods", "nmu+consistent"], "for networks"),
+        (["HEADS", "--methods", "linear+sigma=1"], "linear undoes no blur"),
+        (["HEADS", "--methods", "nmu+sigma=1.2.3"], "unknown method 'nmu+sigma=1.2.3'"),
+        (["HEADS", "--methods", "nmu+sigma=1000"], "sigma is 1000"),
+        (["HEADS", "--blur", "thickness", "--sigma", "1"], "--sigma is of the fixed blur"),
+        (["HEADS", "--blur", "none", "--radius", "1"], "--radius is of the blur"),
     ],
 )
 def test_refused_in_one_sentence(mrisr_here, heads, tmp_path, options, words):

@@ -8,7 +8,7 @@ from .acquisition import Acquisition
 from .computed import Begin, Computed, Run
 from .device import Computing
 from .errors import RequestError
-from .methods.base import Method, assumed_acquisition
+from .methods.base import Method, Piecewise, assumed_acquisition
 from .methods.scan import Scan
 from .progress import PREPARED, Progress, Stage
 from .request import Plan
@@ -33,7 +33,7 @@ def by_method(
 
     def run(low: np.ndarray, references: list[np.ndarray], begin: Begin) -> Computed:
         size = plan_.target.size
-        if method.piecewise:
+        if isinstance(method, Piecewise):
             _copy(method.source(low, size), begin(made), stage)
             return Computed(made)
         high = method.upscale(low, size, acquisition=assumed, references=references, report=stage.report)

@@ -24,7 +24,7 @@ COLUMNS: dict[str, Callable[[Result], str]] = {
     "MONAI's defaults, float32": lambda r: _text(r.speedup_over_monai_default, ".2f"),
     "MONAI's best": lambda r: _text(r.speedup_over_monai_best, ".2f"),
 }
-"""Of the table: from a result to its text."""
+"""Of the table: from a result to its text; the last three say how many times longer others take."""
 
 
 TRAINING_COLUMNS: dict[str, Callable[[Steps], str]] = {
@@ -52,28 +52,11 @@ BOUNDED_COLUMNS: dict[str, Callable[[Bounded], str]] = {
 """Of the table of runs in a bounded memory."""
 
 
-def markdown(machine: Mapping[str, Any], size: Sequence[int], results: Sequence[Result]) -> str:
-    """The machine in a line, then the table; the last three columns say how many times longer others take."""
-    return f"{_named(machine)}; results of {' x '.join(map(str, size))} voxels\n\n{_table(COLUMNS, results)}"
-
-
-def training_markdown(machine: Mapping[str, Any], steps: Sequence[Steps]) -> str:
-    """The same of training steps."""
-    return f"{_named(machine)}\n\n{_table(TRAINING_COLUMNS, steps)}"
-
-
-def bounded_markdown(machine: Mapping[str, Any], runs: Sequence[Bounded]) -> str:
-    """The same of runs in a bounded memory."""
-    return f"{_named(machine)}\n\n{_table(BOUNDED_COLUMNS, runs)}"
-
-
-def _named(machine: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in machine.items() if value is not None)
-
-
-def _table(columns: Mapping[str, Callable[[Any], str]], entries: Sequence[Any]) -> str:
+def table(facts: Mapping[str, Any], columns: Mapping[str, Callable[[Any], str]], entries: Sequence[Any]) -> str:
+    """Markdown: what measured, and what, in a line; then a row for each entry."""
+    named = ", ".join(f"{name} {value}" for name, value in facts.items() if value is not None)
     rows = [list(columns), ["---"] * len(columns), *([text(entry) for text in columns.values()] for entry in entries)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return "\n".join([named, "", *(f"| {' | '.join(row)} |" for row in rows)])
 
 
 def _text(value: float | None, form: str) -> str:

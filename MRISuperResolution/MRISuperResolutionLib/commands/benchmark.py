@@ -21,9 +21,17 @@ MODELS = ("recnn10-multimodal", "recnn20", "dggrn-t1w-x2")
 
 QUICK_MODELS = ("recnn10-multimodal", "dggrn-t1w-x2")
 
+PRECISIONS = ("float32", "bfloat16")
+
+WITHOUT_EFFECT = {
+    "training": ("size", "repeat", "device", "max_memory", "alone", "memory"),
+    "memory": ("repeat", "device", "precision", "max_memory", "alone"),
+}
+"""Options that say nothing of what another one measures."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from ..device import PRECISIONS
+    from ..device import PRECISIONS as KNOWN
 
     parser.add_argument("--models", nargs="+", metavar="NAME", help=f"default: {' '.join(MODELS)}")
     parser.add_argument(
@@ -36,13 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--repeat", type=int, metavar="N", help=f"runs that the median is taken of; default: {REPEAT}"
     )
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    parser.add_argument("--device", help="auto (default), cpu, cuda, cuda:N or mps")
     parser.add_argument(
         "--precision",
         nargs="+",
-        default=["float32", "bfloat16"],
-        choices=[name for name in PRECISIONS if name != "auto"],
-        help="default: float32 bfloat16",
+        choices=[name for name in KNOWN if name != "auto"],
+        help=f"default: {' '.join(PRECISIONS)}",
     )
     parser.add_argument("--max-memory", type=float, metavar="GIB", help="that the process may take")
     parser.add_argument("--alone", action="store_true", help="neither plain PyTorch nor MONAI")
@@ -63,27 +70,43 @@ def run(options: argparse.Namespace) -> None:
     from dataclasses import asdict
 
     from ..benchmarking.bounded import bounded_runs
-    from ..benchmarking.report import bounded_markdown, markdown, training_markdown
+    from ..benchmarking.report import BOUNDED_COLUMNS, COLUMNS, TRAINING_COLUMNS, table
     from ..benchmarking.run import Setting, benchmark, machine
     from ..benchmarking.training import training_steps
 
+    _refuse_unused(options)
     models = options.models or (QUICK_MODELS if options.quick else MODELS)
     i, j, k = options.size or (QUICK_SIZE if options.quick else SIZE)
     repeat = options.repeat if options.repeat is not None else 1 if options.quick else REPEAT
     # a scan has half as many voxels along each axis
     _check((i, j, k), repeat, 2 * SMALLEST if options.memory else SMALLEST)
+    precisions = options.precision or PRECISIONS
     size: dict[str, Any] = {"size": [i, j, k]}
     if options.training:
-        steps = list(training_steps(models, options.precision))
-        facts, table = {"training": [asdict(s) for s in steps]}, training_markdown(machine(), steps)
+        steps = list(training_steps(models, precisions))
+        facts, text = {"training": [asdict(s) for s in steps]}, table(machine(), TRAINING_COLUMNS, steps)
     elif options.memory:
         runs = list(bounded_runs(models, (i, j, k), options.memory))
-        facts, table = size | {"bounded": [asdict(r) for r in runs]}, bounded_markdown(machine(), runs)
+        facts, text = size | {"bounded": [asdict(r) for r in runs]}, table(machine(), BOUNDED_COLUMNS, runs)
     else:
-        setting = Setting((i, j, k), repeat, options.device, options.max_memory, not options.alone)
-        results = list(benchmark(models, options.precision, setting))
-        facts, table = size | {"results": [asdict(r) for r in results]}, markdown(machine(), (i, j, k), results)
-    print(json.dumps({"machine": machine(), **facts}) if options.json else table)
+        setting = Setting((i, j, k), repeat, options.device or "auto", options.max_memory, not options.alone)
+        results = list(benchmark(models, precisions, setting))
+        facts, text = (
+            size | {"results": [asdict(r) for r in results]},
+            table(machine() | {"results of": f"{i} x {j} x {k} voxels"}, COLUMNS, results),
+        )
+    print(json.dumps({"machine": machine(), **facts}) if options.json else text)
+
+
+def _refuse_unused(options: argparse.Namespace) -> None:
+    """Raise RequestError for an option that another one leaves without effect."""
+    from ..errors import RequestError
+
+    for measured, names in WITHOUT_EFFECT.items():
+        for name in names if getattr(options, measured) else ():
+            if getattr(options, name) not in (None, False):
+                option = f"--{name.replace('_', '-')}"
+                raise RequestError(f"{option} says nothing of what --{measured} measures: leave one of them out")
 
 
 def _check(size: tuple[int, int, int], repeat: int, smallest: int) -> None:

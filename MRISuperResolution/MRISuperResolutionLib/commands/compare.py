@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..comparing.protocols import PROTOCOLS, Degradation
+from .degrade import refuse_unused
 from .upscale import add_computing_arguments, computing
 
 if TYPE_CHECKING:
@@ -134,6 +135,7 @@ def make_cases(options: argparse.Namespace) -> list[Case]:
     from ..comparing.case import cases
 
     degradation = _degradation(options)
+    refuse_unused(degradation.blur, options.sigma, options.radius)
     factors = [_factors(text) for text in degradation.factors]
     return cases(_truths(options), factors, degradation.planes, _settings(degradation))
 

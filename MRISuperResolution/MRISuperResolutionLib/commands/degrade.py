@@ -58,7 +58,9 @@ def run(options: argparse.Namespace) -> None:
 
     if len(options.scale) not in (1, 3):
         raise RequestError(f"{len(options.scale)} factors are given: give one, or three for the axes i, j, k")
-    _refuse_unused(options)
+    refuse_unused(options.blur, options.sigma, options.radius)
+    if options.seed is not None and (options.noise == "none" or options.seed < 0):
+        raise RequestError(f"--seed {options.seed} needs to be 0 or above, and --noise to go with it")
     refuse_to_replace([options.input], options.output)
     factors = tuple(options.scale * 3 if len(options.scale) == 1 else options.scale)
     acquisition = Acquisition(
@@ -95,13 +97,11 @@ def run(options: argparse.Namespace) -> None:
         )
 
 
-def _refuse_unused(options: argparse.Namespace) -> None:
-    """Raise RequestError for an option that another one leaves without effect, and for a seed below 0."""
+def refuse_unused(blur: str, sigma: float | None, radius: int | None) -> None:
+    """Raise RequestError where ``sigma`` or ``radius`` is given, but is not of this ``blur``."""
     from ..errors import RequestError
 
-    if options.sigma is not None and options.blur != "fixed":
-        raise RequestError(f"--sigma is of the fixed blur, not of --blur {options.blur}: leave one of them out")
-    if options.radius is not None and options.blur == "none":
+    if sigma is not None and blur != "fixed":
+        raise RequestError(f"--sigma is of the fixed blur, not of --blur {blur}: leave one of them out")
+    if radius is not None and blur == "none":
         raise RequestError("--radius is of the blur, but --blur is none: leave one of them out")
-    if options.seed is not None and (options.noise == "none" or options.seed < 0):
-        raise RequestError(f"--seed {options.seed} needs to be 0 or above, and --noise to go with it")

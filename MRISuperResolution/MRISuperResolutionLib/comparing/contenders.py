@@ -32,7 +32,7 @@ def check(names: list[str]) -> None:
     known = listed()
     for given in names:
         name, telling = split(given)
-        check_telling(telling, network=name not in METHODS)
+        check_telling(telling, METHODS.get(name))
         if name not in known:
             try:
                 find_model(name)

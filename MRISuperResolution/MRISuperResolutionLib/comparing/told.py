@@ -18,7 +18,7 @@ from ..weights import Card
 
 CONSISTENT, UNTOLD, SIGMA = "consistent", "untold", "sigma="
 
-TELLING = re.compile(rf"(.*)\+({CONSISTENT}|{UNTOLD}|{SIGMA}[0-9.]+)")
+TELLING = re.compile(rf"(.*)\+({CONSISTENT}|{UNTOLD}|{SIGMA}\d+(?:\.\d+)?)")
 
 
 def split(name: str) -> tuple[str, str]:
@@ -27,10 +27,14 @@ def split(name: str) -> tuple[str, str]:
     return (found[1], found[2]) if found else (name, "")
 
 
-def check_telling(telling: str, network: bool) -> None:
-    """Raise RequestError for what cannot be told to a ``network`` or to a method."""
-    if telling == CONSISTENT and not network:
+def check_telling(telling: str, method: Method | None) -> None:
+    """Raise RequestError for what cannot be told to a ``method``, or to a network (None)."""
+    if telling == CONSISTENT and method:
         raise RequestError(f"+{CONSISTENT} is for networks")
+    if telling.startswith(SIGMA):
+        if method and not method.undoes:
+            raise RequestError(f"{method.name} undoes no blur: leave out +{telling}")
+        Acquisition((1, 1, 1), sigma=_sigma(telling))
 
 
 def told(telling: str, model: Card | Method, truth: Acquisition) -> Acquisition | None:
@@ -41,5 +45,8 @@ def told(telling: str, model: Card | Method, truth: Acquisition) -> Acquisition 
     known = replace(truth, sampling="cells")
     if not telling.startswith(SIGMA):
         return known
-    sigma = float(telling.removeprefix(SIGMA))
-    return replace(known, blur="fixed", sigma=sigma, radius=None, kspace=(1.0, 1.0, 1.0))
+    return replace(known, blur="fixed", sigma=_sigma(telling), radius=None, kspace=(1.0, 1.0, 1.0))
+
+
+def _sigma(telling: str) -> float:
+    return float(telling.removeprefix(SIGMA))

@@ -19,7 +19,7 @@ class Method(ABC):
     references   how many other contrasts of the head it can use; it never needs them
     bytes_voxel  memory that it takes for each voxel of the result, the result itself not counted
     undoes       whether it makes use of the acquisition
-    piecewise    whether it gives any piece of the result by itself (see ``source``)
+    piecewise    whether it is ``Piecewise``
     """
 
     name: str
@@ -53,9 +53,15 @@ class Method(ABC):
         may raise to cancel. ``low`` is left as it was.
         """
 
+
+class Piecewise(Method):
+    """A method that gives any piece of the result by itself."""
+
+    piecewise = True
+
+    @abstractmethod
     def source(self, low: np.ndarray, size: Sequence[int]) -> Source:
-        """What ``upscale`` makes, computed where it is asked for; of methods that are ``piecewise``."""
-        raise NotImplementedError(f"{self.name} needs the whole volume")
+        """What ``upscale`` makes, computed where it is asked for."""
 
 
 def assumed_acquisition(factors: Triple) -> Acquisition:

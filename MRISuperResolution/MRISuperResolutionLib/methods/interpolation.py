@@ -15,18 +15,17 @@ from ..acquisition import Acquisition
 from ..operators import cell_centres, kernel_weights, spline_matrix
 from ..rooms import EVERYWHERE
 from ..sources import Interpolated
-from .base import Method
+from .base import Piecewise
 from .scan import check_sizes
 
 LANCZOS_RADIUS = 5
 """Samples to each side; 4 to 6 are usual, and more ring further."""
 
 
-class Interpolation(Method):
+class Interpolation(Piecewise):
     """``matrix(n_in, n_out)`` along each axis: (n_out, n_in), rows that sum to one."""
 
     undoes = False
-    piecewise = True
 
     def __init__(self, name: str, summary: str, matrix: Callable[[int, int], np.ndarray]) -> None:
         self.name, self.summary, self.matrix = name, summary, matrix
