@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from MRISuperResolutionLib.acquisition import Acquisition
 from MRISuperResolutionLib.cli import main
@@ -17,6 +18,7 @@ from MRISuperResolutionLib.operators import resample
 from MRISuperResolutionLib.phantom import brain_phantom
 from MRISuperResolutionLib.training.export import export
 from MRISuperResolutionLib.training.lesson import rate_at
+from MRISuperResolutionLib.training.noise import beyond_noise, noise_of
 from MRISuperResolutionLib.training.patches import PatchStream
 from MRISuperResolutionLib.training.presets import preset
 from MRISuperResolutionLib.training.protocol import draw_factors, parse_factors
@@ -329,3 +331,21 @@ def test_figures_at_factors_that_are_no_whole_numbers(truths, tmp_path):
     assert trial.low.grid.size[2] == 19
     assert trial.result.grid.size == trial.spline.grid.size == SIZE
     assert trial.figure()["spline_psnr_db"] > 10
+
+
+def test_the_noise_of_a_truth_is_found_and_allowed_for():
+    # without its texture, which looks like noise
+    clean = ndimage.gaussian_filter(brain_phantom((48, 56, 48), "T1w"), 2) / 1000
+    rng = np.random.default_rng(0)
+    for noise in (0.02, 0.05):
+        errors = rng.normal(0, noise, clean.shape)
+        assert noise_of(clean + errors) == pytest.approx(noise, rel=0.15)
+        # the third axis as if it had been interpolated
+        smooth = ndimage.gaussian_filter1d(clean + errors, 1.5, axis=2)
+        assert noise_of(smooth) == pytest.approx(noise_of(smooth.swapaxes(0, 2)))
+        assert np.mean(beyond_noise(np.abs(errors), noise) == 0) == pytest.approx(0.9, abs=0.01)
+    # 3-4-5
+    reach = 1.6449
+    assert beyond_noise(np.array([5.0, 2.0]), 4 / reach) == pytest.approx([3, 0], abs=1e-3)
+    assert beyond_noise(torch.tensor([5.0]), 4 / reach).item() == pytest.approx(3, abs=1e-3)
+    assert noise_of(np.zeros((8, 8, 8))) == 0

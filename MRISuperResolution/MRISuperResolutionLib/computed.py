@@ -17,8 +17,8 @@ class Computed:
 
     made            how it was made, for the header
     unexplained     on the input's grid: the input less a scan of the result; None where nothing is known of the scan
-    expected_error  on the target grid, not negative: what nine of ten voxels' errors are expected to stay below; None
-                    where the model does not tell
+    expected_error  on the target grid, not negative: what nine of ten voxels' errors, noise left out, are expected
+                    to stay below; None where the model does not tell
     """
 
     made: dict[str, Any] = field(default_factory=dict)

@@ -33,8 +33,8 @@ class Outcome:
     """What came of a volume, all in its units; float32 but for the ``result``, which has its scalar type.
 
     unexplained     on the input's grid: the input less a scan of the result; None where nothing is known of the scan
-    expected_error  on the result's grid: what nine of ten voxels' errors are expected to stay below; None where the
-                    model does not tell
+    expected_error  on the result's grid: what nine of ten voxels' errors, noise left out, are expected to stay below;
+                    None where the model does not tell
     """
 
     result: Volume

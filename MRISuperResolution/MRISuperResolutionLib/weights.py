@@ -37,8 +37,9 @@ class Card:
     acquisition   the acquisition model that made its training pairs
     training      data with their licences, settings, the command
     figures       per validation subject: factors, PSNR in dB and SSIM of spline and of the network
-    trust         of networks that tell which error to expect: the "share" of voxels whose error stays below, the
-                  "factor" that brings what the network says to that, and on which subjects it was found
+    trust         of networks that tell which error to expect: the "share" of voxels whose error, the truth's own
+                  noise left out, stays below, the "factor" that brings what the network says to that, and on which
+                  subjects it was found
     cost          for each voxel of the network's input: "operations", "bytes" of memory in float32; the "radius"
                   in voxels that it sees; of chains, which are streamed, numbers "held" and "moving" for each voxel of
                   the face (see ``slabs.choose_slabs``)

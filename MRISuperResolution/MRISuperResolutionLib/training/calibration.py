@@ -11,6 +11,7 @@ from scipy import ndimage, stats
 
 from ..tissue import tissue
 from .losses import STAYS_BELOW
+from .noise import beyond_noise, noise_of
 
 SAMPLES = 100_000
 """Voxels of each volume that are looked at."""
@@ -18,13 +19,27 @@ SAMPLES = 100_000
 
 @dataclass(frozen=True)
 class Expectation:
-    """Of one volume, at the sampled voxels of tissue: errors that were made and expected, and how steep the spline's
-    image is there."""
+    """Of one volume, at the sampled voxels of tissue.
+
+    made       absolute errors
+    local      root of the mean squared error among each voxel and its 26 neighbours: how wrong the result is there,
+               where a single error is a draw of chance
+    expected   errors that the network expected
+    steepness  of the spline's image
+    noise      standard deviation of the truth's own (see ``noise``)
+    """
 
     named: dict[str, Any]
     made: np.ndarray
+    local: np.ndarray
     expected: np.ndarray
     steepness: np.ndarray
+    noise: float
+
+    @property
+    def needed(self) -> np.ndarray:
+        """The errors that should have been expected: those beyond the truth's noise."""
+        return beyond_noise(self.made, self.noise)
 
 
 def expectation(
@@ -35,15 +50,18 @@ def expectation(
     voxels = np.flatnonzero(tissue(truth))
     voxels = rng.choice(voxels, min(SAMPLES, len(voxels)), replace=False)
     steepness = ndimage.gaussian_gradient_magnitude(spline, 1.0)
-    made, told, steep = (array.ravel()[voxels] for array in (np.abs(result - truth), expected, steepness))
-    return Expectation(named, made, told, steep)
+    errors = np.abs(result - truth)
+    local = np.sqrt(ndimage.uniform_filter(errors**2, 3).clip(min=0))
+    made, near, told, steep = (array.ravel()[voxels] for array in (errors, local, expected, steepness))
+    return Expectation(named, made, near, told, steep, noise_of(truth))
 
 
 def calibration(expectations: Sequence[Expectation]) -> dict[str, Any]:
     """What stands on a card as its trust (see ``weights.Card``).
 
-    The factor brings the expected errors to where ``STAYS_BELOW`` of those made lie below them, each volume counting
-    alike. The coverage of a subject is found with the factor of all others; where there are none, with its own.
+    The factor brings the expected errors to where ``STAYS_BELOW`` of those made, beyond the truths' noise, lie below
+    them, each volume counting alike. The coverage of a subject is found with the factor of all others; where there
+    are none, with its own. That of noise too, with the factor of all, is of the errors as they are.
     """
     return {
         "share": STAYS_BELOW,
@@ -52,8 +70,12 @@ def calibration(expectations: Sequence[Expectation]) -> dict[str, Any]:
             {
                 **one.named,
                 "coverage": round(_coverage(one, [e for e in expectations if _other(e, one)] or [one]), 4),
-                "rank_correlation": _rank(one.expected, one.made),
-                "rank_correlation_of_gradient": _rank(one.steepness, one.made),
+                "coverage_of_noise_too": round(float(np.mean(one.made <= one.expected * _factor(expectations))), 4),
+                "noise": round(one.noise, 4),
+                "rank_correlation": _rank(one.expected, one.local),
+                "rank_correlation_of_gradient": _rank(one.steepness, one.local),
+                "rank_correlation_of_voxels": _rank(one.expected, one.made),
+                "rank_correlation_of_voxels_of_gradient": _rank(one.steepness, one.made),
             }
             for one in expectations
         ],
@@ -65,7 +87,7 @@ def _other(one: Expectation, other: Expectation) -> bool:
 
 
 def _factor(expectations: Sequence[Expectation]) -> float:
-    ratios = [e.made / e.expected for e in expectations]
+    ratios = [e.needed / e.expected for e in expectations]
     weights = np.concatenate([np.full(len(r), 1 / len(r)) for r in ratios])
     pooled = np.concatenate(ratios)
     order = np.argsort(pooled)
@@ -74,7 +96,7 @@ def _factor(expectations: Sequence[Expectation]) -> float:
 
 
 def _coverage(one: Expectation, others: Sequence[Expectation]) -> float:
-    return float(np.mean(one.made <= one.expected * _factor(others)))
+    return float(np.mean(one.needed <= one.expected * _factor(others)))
 
 
 def _rank(first: np.ndarray, second: np.ndarray) -> float:

@@ -13,6 +13,7 @@ from ..networks.null_space import NullSpaceNet
 from ..operators import resample
 from .lesson import Examined
 from .losses import doubt_loss, loss_of
+from .noise import beyond_noise, noise_of
 from .protocol import Protocol
 from .scans import Scans
 
@@ -48,10 +49,13 @@ class ScanLesson(Examined):
 
 
 class DoubtLesson(ScanLesson):
-    """The errors that the network expects of itself; all else of it stays as it is."""
+    """The errors that the network expects of itself, beyond the truths' noise; all else of it stays as it is."""
 
     def lost(self, found: Tensor, scans: Scans) -> Tensor:
         errors = (restored(found, scans)[1] - scans.highs).abs().detach()
+        errors = torch.stack(
+            [beyond_noise(e, noise_of(h.cpu().numpy())) for e, h in zip(errors, scans.highs, strict=True)]
+        )
         expected = torch.stack([r.expected_error(f[1]) for r, f in zip(scans.restorations, found, strict=True)])
         return doubt_loss(inner(expected), inner(errors))
 

@@ -44,12 +44,12 @@ def draw_trust(expectations: Sequence[Expectation], trust: dict[str, Any], path:
         axis.set_major_formatter("{x:.2g}")
         axis.set_minor_locator(NullLocator())
     reliability.set_xlabel("expected error, of the range")
-    reliability.set_title(f"error that {share:.0%} of the voxels stay below")
+    reliability.set_title(f"error beyond the truth's noise that {share:.0%} of the voxels stay below")
     for name, label in (("rank_correlation", "expected error"), ("rank_correlation_of_gradient", "gradient")):
         ranks.plot([case[name] for case in trust["figures"]], places, "o", label=label)
     ranks.axvline(0.5, color="0.6")
     ranks.set_yticks(places, [""] * len(places))
-    ranks.set_title("rank correlation with the errors made (Spearman)")
+    ranks.set_title("rank correlation with the errors made among 27 voxels (Spearman)")
     ranks.legend()
     for axes in (coverage, reliability, ranks):
         axes.grid(color="0.9")
@@ -61,7 +61,7 @@ def _groups(one: Expectation, factor: float, share: float) -> tuple[list[float],
     stay below."""
     groups = np.array_split(np.argsort(one.expected), GROUPS)
     expected = [factor * float(one.expected[group].mean()) for group in groups]
-    return expected, [float(np.quantile(one.made[group], share)) for group in groups]
+    return expected, [float(np.quantile(one.needed[group], share)) for group in groups]
 
 
 def _title(case: dict[str, Any]) -> str:
