@@ -21,8 +21,6 @@ from slicer.ScriptedLoadableModule import (
 from slicer.util import VTKObservationMixin
 
 from MRISuperResolutionLib.errors import RequestError
-from MRISuperResolutionLib.forecast import forecast
-from MRISuperResolutionLib.memory import memory_limit
 from MRISuperResolutionLib.provenance import KEY
 from MRISuperResolutionLib.weights import SPLINE, catalogue
 from MRISuperResolutionSlicer import packages, sample_data, speed
@@ -32,6 +30,7 @@ from MRISuperResolutionSlicer.choices import Blur, Device, Labelled, Plane, Prec
 from MRISuperResolutionSlicer.comparison import Comparison
 from MRISuperResolutionSlicer.doubts import Doubt
 from MRISuperResolutionSlicer.job import Job
+from MRISuperResolutionSlicer.outlook import outlook
 from MRISuperResolutionSlicer.panel import Panel, duration
 
 DEFAULT_MODEL = "recnn10-t1w"
@@ -276,12 +275,13 @@ class MRISuperResolutionLogic(ScriptedLoadableModuleLogic):
 
         def finished(job):
             if not job.error and asked.model != SPLINE:
-                outlook = forecast(job.grid, asked.chosen(), job.plan, memory_limit(asked.memory_limit))
-                speed.remember(asked.device, outlook, job.seconds)
+                speed.remember(asked.device, expected, job.seconds)
             if onFinished:
                 onFinished(job)
 
         job = Job(asked, onProgress, finished)
+        # the input may be another when it ends
+        expected = outlook(asked, job.grid, job.plan)
         job.start()
         return job
 

@@ -19,6 +19,8 @@ from slicer_scene import (
 from volumes import blobs, centred_grid, world_of
 
 from MRISuperResolutionLib.errors import RequestError
+from MRISuperResolutionLib.phantom import brain_phantom
+from MRISuperResolutionLib.weights import find_card
 
 
 @pytest.fixture
@@ -44,6 +46,15 @@ def test_process_waits_and_returns_the_node(slicer_rig, logic):
     assert told[-1][0] == 1.0
     assert [job.output for job in ended] == [result]
     assert left_files(slicer_rig.folder) == []
+
+
+def test_the_speed_that_is_remembered_is_of_what_was_computed(logic, monkeypatch):
+    told = []
+    monkeypatch.setattr("MRISuperResolutionSlicer.speed.remember", lambda device, outlook, _: told.append(outlook))
+    array = np.pad(brain_phantom((16, 16, 16)), 4)
+    logic.process(add_volume(array, centred_grid(array.shape)), model="plain", scale=2)
+    (outlook,) = told
+    assert 0 < outlook.operations < 0.8 * find_card("plain").cost["operations"] * 48**3
 
 
 def test_process_returns_a_job_at_once(slicer_rig, logic):

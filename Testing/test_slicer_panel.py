@@ -6,9 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from slicer_scene import MODULE, add_head, add_transform, add_volume
 from volumes import blobs, centred_grid, world_of
+
+from MRISuperResolutionLib import skipped
+from MRISuperResolutionLib.phantom import brain_phantom
 
 SCENE_CHOICES = {
     "model": "plain",
@@ -72,6 +76,57 @@ def test_the_outlook_tells_size_spacing_memory_and_time(panel):
     assert "28 x 24 x 16 voxels of 0.5 x 0.55 x 1.25 mm" in text
     assert "GiB" in text
     assert " s on this machine's CPU" in text
+
+
+@pytest.fixture
+def looks(monkeypatch):
+    """The sizes of the volumes whose background was looked for, on a machine that takes its time."""
+    found, share_left = [], skipped.share_left
+
+    def counted(array, card, plan):
+        found.append(plan.target.size)
+        return share_left(array, card, plan)
+
+    monkeypatch.setattr("MRISuperResolutionLib.skipped.share_left", counted)
+    monkeypatch.setattr("MRISuperResolutionSlicer.speed.rate", lambda device: 1e4)
+    return found
+
+
+def hours(panel):
+    """As the outlook tells them."""
+    return float(re.search(r"([\d.]+) h on", panel.ui.forecastLabel.text).group(1))
+
+
+def test_the_outlook_leaves_out_what_background_spares_and_looks_for_it_once(slicer_rig, panel, looks):
+    import slicer
+
+    array = np.pad(brain_phantom((16, 16, 16)), 12)
+    panel.ui.inputSelector.setCurrentNode(head := add_volume(array, centred_grid(array.shape)))
+    choose_model(panel, "ReCNN-3")
+    before = hours(panel)
+    looks.clear()
+    panel.parameters.memoryLimit = 2
+    panel.update()
+    assert looks == []
+    assert hours(panel) == before
+    slicer.util.arrayFromVolume(head)[:] += np.random.default_rng(0).random(array.shape, np.float32) * 100
+    slicer.util.arrayFromVolumeModified(head)
+    assert looks == [(80, 80, 80)]
+    assert hours(panel) > 1.5 * before
+    panel.ui.scaleKSpinBox.value = 1
+    assert looks[1:] == [(80, 80, 40)]
+
+
+def test_the_outlook_of_a_constant_or_huge_volume_takes_all_for_tissue(slicer_rig, panel, looks, monkeypatch):
+    choose_model(panel, "ReCNN-3")
+    panel.ui.inputSelector.setCurrentNode(add_volume(np.zeros((40, 40, 40), np.int16), centred_grid((40, 40, 40))))
+    constant = hours(panel)
+    array = np.pad(brain_phantom((16, 16, 16)), 12)
+    monkeypatch.setattr("MRISuperResolutionSlicer.outlook.MOST_VOXELS", 80**3 - 1)
+    looks.clear()
+    panel.ui.inputSelector.setCurrentNode(add_volume(array, centred_grid(array.shape)))
+    assert hours(panel) == constant
+    assert looks == []
 
 
 def test_a_warning_tells_what_the_weights_were_not_trained_on(panel):

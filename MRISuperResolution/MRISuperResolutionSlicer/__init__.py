@@ -12,6 +12,7 @@
     comparison   the slice views after Apply
     models       the models that the panel offers
     choices      the other choices of the panel
+    outlook      what a run will cost
     panel        the widgets, kept in step with the parameter node
     speed        how fast this machine was, for the time that is told beforehand
     packages     torch inside Slicer

@@ -17,9 +17,8 @@ import vtk
 from slicer.util import VTKObservationMixin
 
 from MRISuperResolutionLib.errors import RequestError
-from MRISuperResolutionLib.forecast import forecast
 from MRISuperResolutionLib.grid import Grid
-from MRISuperResolutionLib.memory import GIB, memory_limit
+from MRISuperResolutionLib.memory import GIB
 from MRISuperResolutionLib.suitability import contrast_named, warnings
 
 from . import speed
@@ -28,6 +27,7 @@ from .checks import check_volume, grid_of
 from .choices import Resolution
 from .doubts import Doubt
 from .models import Model, offered
+from .outlook import outlook
 
 DIRECTIONS = ("left-right", "posterior-anterior", "inferior-superior")
 APPLY, CANCEL = "Apply", "Cancel"
@@ -293,13 +293,12 @@ class Panel(VTKObservationMixin):
 
     def _forecast(self, asked: Asked) -> str:
         plan = asked.plan()
-        limit = memory_limit(asked.memory_limit)
-        outlook = forecast(grid_of(asked.source), asked.chosen(), plan, limit, precision=asked.precision)
+        told = outlook(asked, grid_of(asked.source), plan)
         size = " x ".join(map(str, plan.target.size))
         spacing = " x ".join(f"{d:.3g}" for d in plan.target.spacing)
-        seconds = outlook.seconds(speed.rate(asked.device))
+        seconds = told.seconds(speed.rate(asked.device))
         return (
-            f"Result: {size} voxels of {spacing} mm. Takes about {outlook.memory / GIB:.1f} GiB of memory and "
+            f"Result: {size} voxels of {spacing} mm. Takes about {told.memory / GIB:.1f} GiB of memory and "
             f"{duration(seconds)} on {speed.where(asked.device)}."
         )
 

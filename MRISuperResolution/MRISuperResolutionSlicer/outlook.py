@@ -1,0 +1,55 @@
+"""What a run will cost, the background that it is spared left out; kept, since the panel tells it at every click."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import slicer
+
+from MRISuperResolutionLib.forecast import Forecast, forecast
+from MRISuperResolutionLib.grid import Grid
+from MRISuperResolutionLib.memory import memory_limit
+from MRISuperResolutionLib.request import Plan
+from MRISuperResolutionLib.weights import Card
+
+from .asking import Asked
+
+MOST_VOXELS = 100_000_000
+"""Of a result: to look for the background of a larger one would take too long."""
+
+KEPT = 16
+"""Shares that are remembered."""
+
+_shares: dict[tuple[int, str, tuple[int, ...]], float] = {}
+
+
+def outlook(asked: Asked, grid: Grid, plan_: Plan) -> Forecast:
+    """The forecast of what is ``asked``, whose input is on ``grid``."""
+    model, limit = asked.chosen(), memory_limit(asked.memory_limit)
+    share = _share(asked.source, model, plan_) if isinstance(model, Card) else 1.0
+    return forecast(grid, model, plan_, limit, share=share, precision=asked.precision)
+
+
+def _share(node: Any, card: Card, plan_: Plan) -> float:
+    """Share of the work that background leaves; as it was last time, if the voxels are as they were."""
+    if math.prod(plan_.target.size) > MOST_VOXELS:
+        return 1.0
+    # no two changes of whatever data have the same time
+    key = node.GetImageData().GetMTime(), card.name, plan_.target.size
+    if key not in _shares:
+        if len(_shares) == KEPT:
+            del _shares[next(iter(_shares))]
+        _shares[key] = _looked_at(node, card, plan_)
+    return _shares[key]
+
+
+def _looked_at(node: Any, card: Card, plan_: Plan) -> float:
+    # not at the start of every Slicer
+    from MRISuperResolutionLib.skipped import share_left
+
+    try:
+        return share_left(slicer.util.arrayFromVolume(node).transpose(), card, plan_)
+    except ValueError:
+        # a constant volume is refused when it is run
+        return 1.0
