@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from MRISuperResolutionLib.benchmarking import growth
 from MRISuperResolutionLib.benchmarking.others import (
     DEFAULT,
     Task,
@@ -18,6 +19,9 @@ from MRISuperResolutionLib.benchmarking.others import (
 from MRISuperResolutionLib.benchmarking.peak import convolution_peak
 from MRISuperResolutionLib.engine import bytes_per_voxel, planned, run_network
 from MRISuperResolutionLib.networks import build
+from MRISuperResolutionLib.operators import spline_matrix
+from MRISuperResolutionLib.sources import Channels, Interpolated
+from MRISuperResolutionLib.streaming import share_to_compute
 
 CPU = torch.device("cpu")
 
@@ -59,6 +63,47 @@ def test_a_step_of_training_is_measured_by_the_trainer(mrisr_here):
     )
 
 
+def test_growth_is_drawn_and_told_with_the_powers_that_it_follows(mrisr_here, results, monkeypatch):
+    monkeypatch.setattr(growth, "LAYERS", (3, 6))
+    monkeypatch.setattr(growth, "SHARES", (0.25, 1e-9))
+    path, threads = results / "growth.png", torch.get_num_threads()
+    outcome = mrisr_here(
+        "benchmark", "--growth", path, "--json", "--quick", "--size", "48", "48", "48", "--models", "plain"
+    )
+    assert outcome.code == 0, outcome.err
+    assert path.read_bytes().startswith(b"\x89PNG")
+    told = json.loads(outcome.out)["growth"]
+    assert told["edge"] == 48
+    large, seconds = ({cause: [] for cause in growth.CAUSES} for _ in range(2))
+    for point in told["points"]:
+        large[point["cause"]].append(point["large"])
+        seconds[point["cause"]].append(point["seconds"])
+        assert point["seconds"] > 0
+    assert large["voxels"] == [32**3, 48**3]
+    assert large["layers"] == [3, 6]
+    assert large["threads"][0] == 1
+    assert large["threads"][-1] == threads
+    whole, quarter = large["GiB allowed"]
+    assert quarter == pytest.approx(whole / 4, rel=1e-5)
+    # one run: the usual one, of whichever cause
+    assert seconds["voxels"][-1] == seconds["layers"][0] == seconds["GiB allowed"][0] == seconds["threads"][-1]
+    slope = np.log(seconds["layers"][1] / seconds["layers"][0]) / np.log(2)
+    assert told["slopes"]["layers"]["seconds"] == pytest.approx(slope)
+
+
+def test_a_power_is_that_of_a_straight_line_of_logarithms():
+    points = [growth.Point("voxels", x, 3 * x**1.5, None if x == 4 else 2 / x) for x in (1, 2, 4, 8)]
+    found = growth.slopes([*points, growth.Point("threads", 1, 2.0, 2.0)])
+    assert found["voxels"] == {"seconds": pytest.approx(1.5), "gib": pytest.approx(-1)}
+    assert found["threads"] == {"seconds": None, "gib": None}
+
+
+def test_nothing_of_the_volume_that_grows_is_background():
+    low = np.random.default_rng(0).random((16, 16, 16), np.float32)
+    source = Channels([Interpolated(low, [spline_matrix(16, 32)] * 3)])
+    assert share_to_compute(build(SMALL), source) == 1
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -69,6 +114,13 @@ def test_a_step_of_training_is_measured_by_the_trainer(mrisr_here):
         (["--memory", "1", "--precision", "float32"], "--precision says nothing of what --memory measures"),
         (["--memory", "1", "--alone"], "--alone"),
         (["--training", "--memory", "1"], "--memory says nothing of what --training measures"),
+        (["--growth", "a.png", "--memory", "1"], "--growth says nothing of what --memory measures"),
+        (["--growth", "a.png", "--precision", "float32"], "--precision says nothing of what --growth measures"),
+        (["--growth", "a.png", "--size", "32", "32", "32"], "48 or more"),
+        (["--growth", "a.png", "--size", "64", "64", "80"], "the same even number"),
+        (["--growth", "a.png", "--models", "plain", "slow"], "leave slow out"),
+        (["--growth", "a.png", "--models", "slices"], "3D ReCNN"),
+        (["--growth", "a.nii"], "the ending .png"),
     ],
 )
 def test_refused_in_one_sentence(mrisr_here, options, words):

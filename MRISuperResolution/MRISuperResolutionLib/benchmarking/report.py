@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .bounded import Bounded
+from .growth import Point
 from .run import Result
 from .training import Steps
 
@@ -50,6 +51,23 @@ BOUNDED_COLUMNS: dict[str, Callable[[Bounded], str]] = {
     "forecast seconds": lambda b: f"{b.forecast_seconds:.1f}",
 }
 """Of the table of runs in a bounded memory."""
+
+
+GROWTH_COLUMNS: dict[str, Callable[[Point], str]] = {
+    "cause": lambda p: p.cause,
+    "so large": lambda p: f"{p.large:.6g}",
+    "seconds": lambda p: f"{p.seconds:.3g}",
+    "GiB": lambda p: _text(p.gib, ".3g"),
+}
+"""Of the table of what cost grows with."""
+
+
+SLOPE_COLUMNS: dict[str, Callable[[tuple[str, dict[str, float | None]]], str]] = {
+    "cause": lambda s: s[0],
+    "seconds grow with its power": lambda s: _text(s[1]["seconds"], ".2f"),
+    "GiB with": lambda s: _text(s[1]["gib"], ".2f"),
+}
+"""Of the table of how it grows."""
 
 
 def table(facts: Mapping[str, Any], columns: Mapping[str, Callable[[Any], str]], entries: Sequence[Any]) -> str:

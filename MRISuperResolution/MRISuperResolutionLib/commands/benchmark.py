@@ -8,6 +8,7 @@ of the peak is that of this machine's own convolutions, measured first. MONAI jo
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 SIZE, QUICK_SIZE = (160, 192, 160), (64, 80, 64)
@@ -23,9 +24,16 @@ QUICK_MODELS = ("recnn10-multimodal", "dggrn-t1w-x2")
 
 PRECISIONS = ("float32", "bfloat16")
 
+GROWING = "recnn10-t1w"
+"""Whose cost is followed as it grows."""
+
+SMALLEST_GROWN, LARGEST_GROWN, QUICK_GROWN = 48, 160, 64
+"""Voxels along the largest cube: at least, and usually."""
+
 WITHOUT_EFFECT = {
-    "training": ("size", "repeat", "device", "max_memory", "alone", "memory"),
-    "memory": ("repeat", "device", "precision", "max_memory", "alone"),
+    "training": ("size", "repeat", "device", "max_memory", "alone", "memory", "growth"),
+    "memory": ("repeat", "device", "precision", "max_memory", "alone", "growth"),
+    "growth": ("device", "precision", "max_memory", "alone"),
 }
 """Options that say nothing of what another one measures."""
 
@@ -61,6 +69,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="GIB",
         help="measure whole runs that may take so much memory instead, methods too, each in a process of its own",
     )
+    parser.add_argument(
+        "--growth",
+        type=Path,
+        metavar="FILE.png",
+        help="draw how time and memory of one 3D ReCNN on the CPU grow instead: with the voxels, up to a cube of "
+        f"--size (default: {LARGEST_GROWN} along each axis), with layers, memory and threads; nothing is background",
+    )
     parser.add_argument("--quick", action="store_true", help="a small volume, once: within three minutes")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -75,9 +90,12 @@ def run(options: argparse.Namespace) -> None:
     from ..benchmarking.training import training_steps
 
     _refuse_unused(options)
+    if options.growth:
+        _grow(options)
+        return
     models = options.models or (QUICK_MODELS if options.quick else MODELS)
     i, j, k = options.size or (QUICK_SIZE if options.quick else SIZE)
-    repeat = options.repeat if options.repeat is not None else 1 if options.quick else REPEAT
+    repeat = _repeat(options)
     # a scan has half as many voxels along each axis
     _check((i, j, k), repeat, 2 * SMALLEST if options.memory else SMALLEST)
     precisions = options.precision or PRECISIONS
@@ -96,6 +114,62 @@ def run(options: argparse.Namespace) -> None:
             table(machine() | {"results of": f"{i} x {j} x {k} voxels"}, COLUMNS, results),
         )
     print(json.dumps({"machine": machine(), **facts}) if options.json else text)
+
+
+def _grow(options: argparse.Namespace) -> None:
+    import json
+    from dataclasses import asdict
+
+    from ..benchmarking.growth import growth, middle_edge, slopes
+    from ..benchmarking.growth_picture import picture
+    from ..benchmarking.report import GROWTH_COLUMNS, SLOPE_COLUMNS, table
+    from ..benchmarking.run import machine
+    from ..errors import RequestError
+    from ..figures import empty_figure
+    from ..files.whole import write_whole
+    from ..weights import find_card
+
+    if options.growth.suffix.lower() != ".png":
+        raise RequestError(f"--growth draws a PNG: give {options.growth} the ending .png")
+    edge, repeat = _edge_of_a_cube(options), _repeat(options)
+    _check((edge,) * 3, repeat, SMALLEST_GROWN)
+    card = find_card(_one_model(options))
+    empty_figure(1, 1)
+    points = list(growth(card, edge, repeat))
+    fixed, fitted = middle_edge(edge), slopes(points)
+    named = f"{card.name}; layers, memory and threads at {fixed} x {fixed} x {fixed} voxels"
+    write_whole(options.growth, picture(named, points))
+    if options.json:
+        facts = {"model": card.name, "edge": fixed, "points": [asdict(point) for point in points], "slopes": fitted}
+        print(json.dumps({"machine": machine(), "growth": facts}))
+    else:
+        print(table(machine() | {"cost of": named}, GROWTH_COLUMNS, points))
+        print(table({}, SLOPE_COLUMNS, list(fitted.items())))
+
+
+def _edge_of_a_cube(options: argparse.Namespace) -> int:
+    """Voxels along the largest cube; RequestError for a size that is none, or that nothing is half of."""
+    from ..errors import RequestError
+
+    usual = QUICK_GROWN if options.quick else LARGEST_GROWN
+    edges = set(options.size or [usual])
+    edge: int = edges.pop()
+    if edges or edge % 2:
+        raise RequestError("--growth makes cubes twice as fine: give --size the same even number along each axis")
+    return edge
+
+
+def _one_model(options: argparse.Namespace) -> str:
+    from ..errors import RequestError
+
+    model, *others = options.models or [GROWING]
+    if others:
+        raise RequestError(f"--growth follows one network: leave {', '.join(others)} out of --models")
+    return str(model)
+
+
+def _repeat(options: argparse.Namespace) -> int:
+    return options.repeat if options.repeat is not None else 1 if options.quick else REPEAT
 
 
 def _refuse_unused(options: argparse.Namespace) -> None:
