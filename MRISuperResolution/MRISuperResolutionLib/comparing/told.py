@@ -3,7 +3,8 @@
 NAME             the truth, for methods that undo the acquisition and for networks on the scan's own grid
 NAME+consistent  the truth, for networks on the target grid: what they make is changed so that it explains the scan
 NAME+untold      nothing: what users get who say nothing of their scanner
-NAME+sigma=X     a Gaussian blur of X fine voxels, whatever the truth is
+NAME+sigma=X     a Gaussian blur of X fine voxels, whatever the truth is, and the usual noise, as users do who say
+                 --blur fixed --sigma X
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import replace
 from ..acquisition import Acquisition
 from ..errors import RequestError
 from ..methods.base import Method
+from ..restoration import usual_scan
 from ..weights import Card
 
 CONSISTENT, UNTOLD, SIGMA = "consistent", "untold", "sigma="
@@ -42,10 +44,9 @@ def told(telling: str, model: Card | Method, truth: Acquisition) -> Acquisition 
     undoes = model.undoes if isinstance(model, Method) else model.restoring
     if telling == UNTOLD or not (undoes or telling):
         return None
-    known = replace(truth, sampling="cells")
-    if not telling.startswith(SIGMA):
-        return known
-    return replace(known, blur="fixed", sigma=_sigma(telling), radius=None, kspace=(1.0, 1.0, 1.0))
+    if telling.startswith(SIGMA):
+        return replace(usual_scan(truth.factors), blur="fixed", sigma=_sigma(telling))
+    return replace(truth, sampling="cells")
 
 
 def _sigma(telling: str) -> float:
