@@ -71,9 +71,12 @@ def test_a_network_that_explains_the_scan_beats_one_that_does_not(mrisr_here, he
     options = ["--factors", "2", "--methods", "plain", "plain+consistent", "--out", out]
     outcome = mrisr_here("compare", heads, *options)
     assert outcome.code == 0, outcome.err
-    psnr = {(r["subject"], r["method"]): float(r["psnr_db"]) for r in scores(out)}
+    found = {(r["subject"], r["method"]): r for r in scores(out)}
+    psnr, unexplained = ({k: float(r[name]) for k, r in found.items()} for name in ("psnr_db", "unexplained"))
     for subject in ("sub-0", "sub-1"):
         assert psnr[subject, "plain+consistent"] > psnr[subject, "plain"] + 1
+        # a volume explains a scan without noise
+        assert unexplained[subject, "plain+consistent"] < 2e-3 < 0.01 < unexplained[subject, "plain"]
 
 
 def test_what_is_told_of_the_blur_need_not_be_true(mrisr_here, heads, tmp_path):

@@ -15,12 +15,19 @@ from .trying import Score
 FEWEST_PAIRS = 6
 """With fewer pairs no Wilcoxon test can be significant at 5 % on both sides."""
 
-SHOWN = (("ssim", 4), ("ssim_slices", 4), ("nrmse", 4), ("gradient_error", 3), ("high_frequency_error", 3))
+SHOWN = (
+    ("ssim", 4),
+    ("ssim_slices", 4),
+    ("nrmse", 4),
+    ("gradient_error", 3),
+    ("high_frequency_error", 3),
+    ("unexplained", 5),
+)
 """Metrics of the table of means beside PSNR, and their digits."""
 
 HEAD = (
     *("method", "volumes", "PSNR dB", "gain dB"),
-    *("SSIM", "SSIM 2D", "NRMSE", "gradient", "detail"),
+    *("SSIM", "SSIM 2D", "NRMSE", "gradient", "detail", "unexplained"),
     *("seconds", "most GiB"),
 )
 
@@ -49,7 +56,8 @@ MEANINGS = """Mean (standard deviation) over the volumes, inside the tissue (its
 all voxels were asked for; gain: PSNR over that of the cubic spline on the same volumes. PSNR over the range of the
 truth's intensities; SSIM with Gaussian weights of 1.5 voxels, in 3D, and in 2D of each axial slice. Gradient and
 detail: root mean square of the error of the gradient's magnitude, and of the error above the input's Nyquist limit,
-over that of the truth; 1 where nothing of it is restored. Seconds and memory are those of the machine that computed
+over that of the truth; 1 where nothing of it is restored. Unexplained: root mean square of the scan less a scan of
+the result, over the scan's range. Seconds and memory are those of the machine that computed
 them. A dash: the method was not made for it."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from ..device import Computing
 from ..memory import GIB, forget_peak, peak_memory
 from ..methods.base import Method
+from ..methods.scan import Scan
 from ..metrics import evaluate
 from ..progress import Quiet
 from ..tissue import tissue
@@ -29,6 +30,7 @@ METRICS = ("psnr_db", "ssim", "ssim_slices", "nrmse", "gradient_error", "high_fr
 class Score:
     """What came out; ``model`` is None where the method was not made for the case.
 
+    ``unexplained``: root mean square of the scan less a scan of the result, as a share of the scan's range.
     ``picture``: the slice [x, y] of the result that figures show, float32 in normalised units.
     """
 
@@ -44,6 +46,7 @@ class Score:
     nrmse: float | None = None
     gradient_error: float | None = None
     high_frequency_error: float | None = None
+    unexplained: float | None = None
     seconds: float | None = None
     peak_memory_gib: float | None = None
     references: int = 0
@@ -94,11 +97,17 @@ def attempt(method: str, case: Case, computing: Computing, everywhere: bool = Fa
         *common,
         model=model.name,
         **{name: figures[name] for name in METRICS},
+        unexplained=_unexplained(result, case, low),
         seconds=seconds,
         peak_memory_gib=peak / GIB if peak else None,
         references=count,
         picture=shown(case, result),
     )
+
+
+def _unexplained(result: Volume, case: Case, low: Volume) -> float:
+    scan = Scan(replace(case.acquisition, sampling="cells"), result.grid.size, low.grid.size)
+    return float(np.sqrt(np.mean(scan.missing(result.array, low.array) ** 2)) / np.ptp(low.array))
 
 
 def shown(case: Case, volume: Volume) -> np.ndarray:
