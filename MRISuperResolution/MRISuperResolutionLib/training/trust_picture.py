@@ -33,7 +33,8 @@ def draw_trust(expectations: Sequence[Expectation], trust: dict[str, Any], path:
     coverage.axvspan(share - GOAL, share + GOAL, color="0.9")
     coverage.axvline(share, color="0.6")
     coverage.plot([case["coverage"] for case in trust["figures"]], places, "o")
-    coverage.set_title(f"share of the errors below the expected one ({share:g} promised)")
+    coverage.set_title(f"Errors below the expected one: {share:.0%} promised")
+    coverage.set_xlabel("share of the voxels, the truth's noise allowed for")
     coverage.set_yticks(places, titles)
     for one, title in zip(expectations, titles, strict=True):
         reliability.loglog(*_groups(one, trust["factor"], share), marker=".", label=title)
@@ -43,13 +44,14 @@ def draw_trust(expectations: Sequence[Expectation], trust: dict[str, Any], path:
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.set_major_formatter("{x:.2g}")
         axis.set_minor_locator(NullLocator())
-    reliability.set_xlabel("expected error, of the range")
-    reliability.set_title(f"error beyond the truth's noise that {share:.0%} of the voxels stay below")
+    reliability.set_xlabel("expected error, as a share of the range")
+    reliability.set_title(f"What {share:.0%} of the errors stay below")
     for name, label in (("rank_correlation", "expected error"), ("rank_correlation_of_gradient", "gradient")):
         ranks.plot([case[name] for case in trust["figures"]], places, "o", label=label)
     ranks.axvline(0.5, color="0.6")
     ranks.set_yticks(places, [""] * len(places))
-    ranks.set_title("rank correlation with the errors made among 27 voxels (Spearman)")
+    ranks.set_title("Rank correlation with the errors made")
+    ranks.set_xlabel("Spearman's, errors among 27 voxels")
     ranks.legend()
     for axes in (coverage, reliability, ranks):
         axes.grid(color="0.9")
@@ -57,11 +59,12 @@ def draw_trust(expectations: Sequence[Expectation], trust: dict[str, Any], path:
 
 
 def _groups(one: Expectation, factor: float, share: float) -> tuple[list[float], list[float]]:
-    """Of groups of voxels with errors expected alike: the mean expected error, and what ``share`` of the errors made
-    stay below."""
+    """Of groups of voxels with errors expected alike: the mean expected error, and what ``share`` of the errors made,
+    beyond the truth's noise, stay below; groups in which noise explains that many are left out."""
     groups = np.array_split(np.argsort(one.expected), GROUPS)
-    expected = [factor * float(one.expected[group].mean()) for group in groups]
-    return expected, [float(np.quantile(one.needed[group], share)) for group in groups]
+    pairs = [(factor * float(one.expected[g].mean()), float(np.quantile(one.needed[g], share))) for g in groups]
+    shown = [(expected, made) for expected, made in pairs if made > 0]
+    return [expected for expected, _ in shown], [made for _, made in shown]
 
 
 def _title(case: dict[str, Any]) -> str:
