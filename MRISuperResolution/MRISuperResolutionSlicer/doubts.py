@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Doubt(enum.Enum):
     """A volume that comes with a result, in the input's units; the value is what the command line calls it.
 
-    EXPECTED_ERROR  on the result's grid: what nine of ten voxels' errors should stay below
+    EXPECTED_ERROR  on the result's grid: what nine of ten voxels' errors, noise left out, should stay below
     UNEXPLAINED     on the input's grid: what a scan of the result lacks of the input
     """
 

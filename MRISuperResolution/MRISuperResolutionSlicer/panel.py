@@ -35,7 +35,7 @@ READY = "Compute the volume at a higher resolution."
 
 DOUBTS = {
     Doubt.EXPECTED_ERROR: "The expected error, in colours over the result: nine of ten voxels should be nearer to "
-    "the truth than it says, as the network learned from heads whose truth is known.",
+    "the truth than it says, noise left out, as the network learned from heads whose truth is known.",
     Doubt.UNEXPLAINED: "The unexplained part, a volume beside the result: what a scan of the result would lack (red) "
     "or have too much (blue) of the input.",
 }

@@ -84,7 +84,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--expected-error",
         type=Path,
         metavar="FILE",
-        help="write the error that nine of ten voxels of the result should stay below, too: of models that tell",
+        help="write the error that nine of ten voxels of the result should stay below, noise left out, too: of "
+        "models that tell",
     )
     add_computing_arguments(parser)
     parser.add_argument("--progress", choices=("auto", "bar", "json", "none"), default="auto")

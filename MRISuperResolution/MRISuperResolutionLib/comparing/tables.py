@@ -57,8 +57,8 @@ all voxels were asked for; gain: PSNR over that of the cubic spline on the same 
 truth's intensities; SSIM with Gaussian weights of 1.5 voxels, in 3D, and in 2D of each axial slice. Gradient and
 detail: root mean square of the error of the gradient's magnitude, and of the error above the input's Nyquist limit,
 over that of the truth; 1 where nothing of it is restored. Unexplained: root mean square of the scan less a scan of
-the result, over the scan's range. Seconds and memory are those of the machine that computed
-them. A dash: the method was not made for it."""
+the result, over the scan's range. Seconds and memory are those of the machine that computed them. A dash: the method
+was not made for it."""
 
 
 def _means(scores: Sequence[Score], methods: Sequence[str]) -> str:
