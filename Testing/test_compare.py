@@ -79,6 +79,29 @@ def test_a_network_that_explains_the_scan_beats_one_that_does_not(mrisr_here, he
         assert unexplained[subject, "plain+consistent"] < 2e-3 < 0.01 < unexplained[subject, "plain"]
 
 
+def test_the_noise_of_the_truth_limits_what_can_be_reached(mrisr_here, tmp_path):
+    heads = tmp_path / "heads"
+    heads.mkdir()
+    size, level = (48, 48, 48), 0.1
+    clean = brain_phantom(size, "T1w").astype(np.float32)
+    noise = np.random.default_rng(0).normal(0, level * np.ptp(clean), size).astype(np.float32)
+    write_volume(Volume(clean + noise, Grid(size)), heads / "sub-0_T1w.nii.gz")
+    limits = {}
+    for factors in ("2", "1,1,2"):
+        out = tmp_path / factors
+        options = ["--factors", factors, "--methods", "ibp", "plain", "--everywhere", "--out", out]
+        outcome = mrisr_here("compare", heads, *options)
+        assert outcome.code == 0, outcome.err
+        rows = scores(out)
+        (limits[factors],) = {float(row["limit_db"]) for row in rows}
+        assert all(float(row["psnr_db"]) < limits[factors] for row in rows)
+        assert f" {limits[factors]:.2f} |" in outcome.out
+    # of a scan of an eighth of the voxels less is foretold than of one of half of them
+    assert limits["1,1,2"] - limits["2"] == pytest.approx(10 * np.log10((7 / 8) / (1 / 2)), abs=0.01)
+    expected = 20 * np.log10(np.ptp(clean + noise) / (level * np.ptp(clean) * np.sqrt(7 / 8)))
+    assert limits["2"] == pytest.approx(expected, abs=0.5)
+
+
 def test_what_is_told_of_the_blur_need_not_be_true(mrisr_here, heads, tmp_path):
     out = tmp_path / "out"
     methods = ["plain", "plain+untold", "ibp", "ibp+sigma=1", "ibp+sigma=2", "ibp+untold"]

@@ -22,6 +22,7 @@ from MRISuperResolutionLib.training.export import export
 from MRISuperResolutionLib.training.presets import preset
 from MRISuperResolutionLib.training.run import train
 from MRISuperResolutionLib.training.scans import ScanStream
+from MRISuperResolutionLib.training.simulation import truncated
 from MRISuperResolutionLib.training.truth import Truth
 from MRISuperResolutionLib.upscaling import upscale
 from MRISuperResolutionLib.volume import Volume
@@ -150,6 +151,55 @@ def test_it_is_told_of_the_scan():
     assert told[3:6] == pytest.approx([0, 1 / FWHM_PER_SIGMA, 1 / FWHM_PER_SIGMA])
 
 
+def test_told_nothing_it_adds_its_detail_and_no_more():
+    acquisition = Acquisition((1, 2, 2.5))
+    low = acquisition.apply(head())
+    told, untold = (Restoration(known, SIZE, low.shape) for known in (acquisition, None))
+    assert untold.conditions == pytest.approx([1, 0.5, 0.4, 0, -1, -1, -1], abs=0.01)
+    detail = np.random.default_rng(0).normal(0, 0.1, [FINENESS * n for n in low.shape]).astype(np.float32)
+    added = resample(low, SIZE) + resample(detail.transpose(np.argsort(untold.order)), SIZE)
+    np.testing.assert_allclose(untold.volume(detail, low), added, atol=1e-5)
+    assert rms(told.volume(detail, low) - added) > 0.01
+    # what is not explained is shown by the usual acquisition
+    usual = dataclasses.replace(usual_scan(acquisition.factors), noise="none", noise_level=0)
+    np.testing.assert_allclose(untold.missing(added, low), low - usual.apply(added), atol=1e-5)
+
+
+@given(size=st.tuples(*[st.integers(4, 20)] * 3), seed=st.integers(0, 9))
+def test_truncated_kspace_keeps_what_a_scan_can_hold(size, seed):
+    rng = np.random.default_rng(seed)
+    low = [int(rng.integers(2, n + 1)) for n in size]
+    high = rng.normal(0, 1, size)
+    seen = truncated(high, low)
+    np.testing.assert_allclose(truncated(seen, low), seen, atol=1e-9)
+    # standing waves of the volume mirrored at its faces: of fewer half periods than the scan has voxels stay
+    for axis, (n, held) in enumerate(zip(size, low, strict=True)):
+        for number, kept in ((held - 1, 1), (held, 0)):
+            shape = [n if other == axis else 1 for other in range(3)]
+            wave = np.cos(np.pi * number * (np.arange(n) + 0.5) / n).reshape(shape) * np.ones(size)
+            if number < n:
+                np.testing.assert_allclose(truncated(wave, low), kept * wave, atol=1e-9)
+
+
+def test_of_some_blocks_nothing_is_told_and_some_of_those_are_sharp():
+    network = build(TINY.architecture)
+    plain = {"thickness_share": 0.0, "sigma_spread": 0.0, "noise": 0.0, "factors": ["2,2,2"], "smoothing": 0.0}
+
+    def batch(untold_share, truncated_share):
+        shares = {"untold_share": untold_share, "truncated_share": truncated_share}
+        return ScanStream([truth()], network, dataclasses.replace(TINY, **plain, **shares)).batch(1)
+
+    told, blurred, sharp = batch(0, 1), batch(1, 0), batch(1, 1)
+    assert all(restoration.told for restoration in told.restorations)
+    assert not any(restoration.told for restoration in (*blurred.restorations, *sharp.restorations))
+    for low, high in zip(blurred.lows, blurred.highs, strict=True):
+        np.testing.assert_allclose(low, Acquisition((2, 2, 2)).apply(high.numpy()), atol=1e-5)
+    for low, high in zip(sharp.lows, sharp.highs, strict=True):
+        np.testing.assert_allclose(low, resample(truncated(high.numpy(), low.shape), low.shape), atol=0.1)
+        steep, less = np.diff(low.numpy(), axis=0), np.diff(Acquisition((2, 2, 2)).apply(high.numpy()), axis=0)
+        assert np.mean(steep**2) > 1.1 * np.mean(less**2)
+
+
 def test_a_missing_reference_is_zeros_and_a_given_one_is_in_its_voxels():
     acquisition = Acquisition((1, 1, 2))
     low = acquisition.apply(head())
@@ -193,7 +243,7 @@ def test_slices_come_in_batches_of_their_own():
 
 def test_what_it_is_told_of_the_blur_may_be_wrong():
     network = build(TINY.architecture)
-    fixed = {"thickness_share": 0.0, "sigma_spread": 0.0, "noise": 0.0, "factors": ["2,2,2"]}
+    fixed = {"untold_share": 0.0, "thickness_share": 0.0, "sigma_spread": 0.0, "noise": 0.0, "factors": ["2,2,2"]}
     exact = ScanStream([truth()], network, dataclasses.replace(TINY, told_spread=0.0, **fixed)).batch(0)
     wrong = ScanStream([truth()], network, dataclasses.replace(TINY, told_spread=0.5, **fixed)).batch(0)
     assert {restoration.conditions[3] for restoration in exact.restorations} == {0.5}

@@ -14,11 +14,12 @@ from MRISuperResolutionLib.errors import RequestError
 from MRISuperResolutionLib.files import write_volume
 from MRISuperResolutionLib.grid import Grid
 from MRISuperResolutionLib.networks import build
+from MRISuperResolutionLib.noise import noise_of
 from MRISuperResolutionLib.operators import resample
 from MRISuperResolutionLib.phantom import brain_phantom
 from MRISuperResolutionLib.training.export import export
 from MRISuperResolutionLib.training.lesson import rate_at
-from MRISuperResolutionLib.training.noise import beyond_noise, noise_of
+from MRISuperResolutionLib.training.noise import beyond_noise
 from MRISuperResolutionLib.training.patches import PatchStream
 from MRISuperResolutionLib.training.presets import preset
 from MRISuperResolutionLib.training.protocol import draw_factors, parse_factors

@@ -17,7 +17,7 @@ from .methods.consistency import made_consistent
 from .operators import spline_matrix
 from .progress import PREPARED, Progress, Stage
 from .request import Plan
-from .restoration import Restoration, usual_scan
+from .restoration import Restoration
 from .rooms import EVERYWHERE, Pieces, Turned
 from .sources import Channels, Interpolated, Source
 from .weights import Card, load_network
@@ -42,15 +42,22 @@ Into = Callable[[Prepared], Pieces]
 
 
 def by_network(
-    card: Card, plan_: Plan, acquisition: Acquisition | None, computing: Computing, progress: Progress, kept: int = 0
+    card: Card,
+    plan_: Plan,
+    acquisition: Acquisition | None,
+    computing: Computing,
+    progress: Progress,
+    kept: int,
+    expect_errors: bool,
 ) -> Run:
     """What computes with a network, once all that can be refused has been.
 
-    kept  bytes of memory that the result will take where it is put
+    kept           bytes of memory that the result will take where it is put
+    expect_errors  whether to compute the errors to expect, of networks that tell them
     """
     ready = _prepare(card, computing, progress)
-    if card.restoring:
-        acquisition = acquisition or usual_scan(plan_.factors)
+    if not expect_errors:
+        ready.network.expect_no_errors()
 
     def made(used: Prepared, found: dict[str, Any]) -> dict[str, Any]:
         told = {name: getattr(acquisition, name) for name in ("blur", "sigma", "noise_level")} if acquisition else {}
@@ -70,14 +77,14 @@ def by_network(
         return _compute(ready, source, into, computing, progress, kept)
 
     def run(low: np.ndarray, references: list[np.ndarray], begin: Begin) -> Computed:
-        if acquisition is None:
+        if card.restoring:
+            used, high, found = _restored(low, references, card, plan_, acquisition, compute)
+        elif acquisition:
+            used, high, found = _explaining(low, references, card, plan_, acquisition, compute)
+        else:
             source = _network_input(low, plan_, references, card.references)
             used = compute(source, lambda used: _slices_first(begin(made(used, {})), plan_))
             return Computed(made(used, {}))
-        if card.restoring:
-            used, high, found = _restored(low, references, card, plan_, acquisition, compute)
-        else:
-            used, high, found = _explaining(low, references, card, plan_, acquisition, compute)
         found = replace(found, made=made(used, found.made))
         begin(found.made)[EVERYWHERE] = high
         return found
@@ -90,7 +97,7 @@ def _restored(
     references: list[np.ndarray],
     card: Card,
     plan_: Plan,
-    acquisition: Acquisition,
+    acquisition: Acquisition | None,
     compute: Callable[[Source, Into], Prepared],
 ) -> tuple[Prepared, np.ndarray, Computed]:
     """What computed, the result, and what is known of it, for a network on the scan's grid."""

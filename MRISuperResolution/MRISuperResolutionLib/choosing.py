@@ -58,9 +58,11 @@ def choose(
 
 
 def gain(card: Card, contrast: str | None) -> float:
-    """Mean gain in dB over the spline on the card's volumes of ``contrast`` (all, where there are none of it)."""
-    gains = [f["psnr_db"] - f["spline_psnr_db"] for f in card.figures if f["contrast"] == contrast]
-    gains = gains or [f["psnr_db"] - f["spline_psnr_db"] for f in card.figures]
+    """Mean gain in dB over the spline on the card's volumes of ``contrast`` (all, where there are none of it), of a
+    network that was told nothing of the scan."""
+    figures = [figure for figure in card.figures if not figure.get("told")]
+    figures = [figure for figure in figures if figure["contrast"] == contrast] or figures
+    gains = [figure["psnr_db"] - figure["spline_psnr_db"] for figure in figures]
     return sum(gains) / len(gains) if gains else 0.0
 
 
@@ -102,7 +104,7 @@ def _why(card: Card, contrast: str | None) -> str:
     own = card.factors.get("in_plane")
     parts.append(f"makes slices {own:g} times finer" if own else f"takes factors up to {card.factors['highest']:g}")
     if card.restoring:
-        parts.append("is told how the scan was made")
+        parts.append("learned from scans of many kinds of blur and noise")
     if card.figures:
         parts.append(f"gains {gain(card, contrast):.1f} dB over the spline on volumes it never saw")
     return f"{card.name}: {', '.join(parts)}"

@@ -22,7 +22,8 @@ DIFFERENCE_SHARE = 0.15
 @dataclass(frozen=True)
 class Row:
     """One case of a figure: volumes [i, j, k] on the grid of the truth (``source``: LR voxels repeated), the
-    slice to show (index axis and number) and the edge lengths of a voxel in mm."""
+    slice to show (index axis and number) and the edge lengths of a voxel in mm; ``unexplained``: what a scan of the
+    result lacks of the input, as the source, or None where it is not shown."""
 
     title: str
     truth: np.ndarray
@@ -32,15 +33,18 @@ class Row:
     axis: int
     number: int
     spacing: Sequence[float]
+    unexplained: np.ndarray | None = None
 
 
 def compare(rows: Sequence[Row], path: Path) -> None:
-    """Write a PNG: truth, input, spline, result and the differences of the last two from the truth, a row each.
+    """Write a PNG: truth, input, spline, result, the differences of the last two from the truth, and what is not
+    explained where that is known, a row each.
 
     Raises RequestError without matplotlib.
     """
-    figure = empty_figure(15, 3.1 * len(rows), facecolor="black")
-    axes = figure.subplots(len(rows), 6, squeeze=False)
+    columns = 7 if any(row.unexplained is not None for row in rows) else 6
+    figure = empty_figure(2.5 * columns, 3.1 * len(rows), facecolor="black")
+    axes = figure.subplots(len(rows), columns, squeeze=False)
     for line, row in zip(axes, rows, strict=True):
         low, high = (float(x) for x in np.percentile(row.truth, (0.5, 99.8)))
         pictures = {name: _picture(row, name) for name in ("truth", "source", "spline", "result")}
@@ -48,9 +52,13 @@ def compare(rows: Sequence[Row], path: Path) -> None:
         for axis, picture, title in zip(line, pictures.values(), titles, strict=False):
             show(axis, picture, title, _aspect(row), cmap="gray", vmin=low, vmax=high)
         reach = DIFFERENCE_SHARE * (high - low)
-        for axis, name in zip(line[4:], ("spline", "result"), strict=True):
-            difference = pictures[name] - pictures["truth"]
-            title = f"{name} - truth, ±{DIFFERENCE_SHARE:.0%}"
+        differences = {f"{name} - truth": pictures[name] - pictures["truth"] for name in ("spline", "result")}
+        if row.unexplained is not None:
+            differences["input - scan of result"] = _picture(row, "unexplained")
+        for axis in line[4:]:
+            axis.set_axis_off()
+        for axis, (name, difference) in zip(line[4:], differences.items(), strict=False):
+            title = f"{name}, ±{DIFFERENCE_SHARE:.0%}"
             show(axis, difference, title, _aspect(row), cmap="RdBu_r", vmin=-reach, vmax=reach)
     figure.savefig(path, dpi=100)
 

@@ -60,20 +60,22 @@ def forecast(
     memory_limit: int,
     *,
     share: float = 1.0,
+    expect_errors: bool = False,
     precision: str = "auto",
 ) -> Forecast:
     """The forecast for an input on ``grid`` with ``card``, a network by its card or a method (None: spline).
 
     memory_limit  bytes that the process may take
     share         of the work that is left to compute, the rest being background (see ``skipped.share_left``)
+    expect_errors whether the errors to expect are asked for
     precision     as in ``device.Computing``, on the CPU
 
     The result goes to a file that is written piece by piece. Memory within 15 %; time within a factor of 1.5 where
     the rate is right and nothing else computes.
     """
     if not isinstance(card, Card):
-        return Forecast(plan.target, _resting(METHOD_BYTES, grid, card, plan), 0.0, METHOD_SECONDS)
-    resting = _resting(NETWORK_BYTES, grid, card, plan)
+        return Forecast(plan.target, _resting(METHOD_BYTES, grid, card, plan, False), 0.0, METHOD_SECONDS)
+    resting = _resting(NETWORK_BYTES, grid, card, plan, expect_errors)
     size: tuple[int, ...] = plan.source.size
     if not card.cost:
         return Forecast(plan.target, resting, 0.0)
@@ -87,10 +89,11 @@ def forecast(
     return Forecast(plan.target, resting + memory, card.cost["operations"] * voxels * share)
 
 
-def _resting(process: int, grid: Grid, card: Card | Method | None, plan: Plan) -> int:
+def _resting(process: int, grid: Grid, card: Card | Method | None, plan: Plan, expect_errors: bool) -> int:
     """Memory besides a network's feature maps."""
     pieces = PIECES * min(AT_ONCE, 4 * math.prod(plan.target.size))
-    return process + INPUT_BYTES * math.prod(grid.size) + pieces + needs(card, plan).bytes
+    held = needs(card, plan, expect_errors=expect_errors).bytes
+    return process + INPUT_BYTES * math.prod(grid.size) + pieces + held
 
 
 def _computed(

@@ -47,13 +47,20 @@ class Needs:
 
 
 def needs(
-    model: Card | Method | None, plan_: Plan, *, told: bool = False, references: int = 0, room_bytes: float = 0
+    model: Card | Method | None,
+    plan_: Plan,
+    *,
+    told: bool = False,
+    references: int = 0,
+    expect_errors: bool = False,
+    room_bytes: float = 0,
 ) -> Needs:
     """Of a network by its card, or a method (None: spline).
 
-    told        whether something is said of the scan's blur
-    references  how many are given
-    room_bytes  that each voxel of the result takes where it is put (see ``rooms``): nothing in most files
+    told           whether something is said of the scan's blur
+    references     how many are given
+    expect_errors  whether the errors to expect are asked for
+    room_bytes     that each voxel of the result takes where it is put (see ``rooms``): nothing in most files
     """
     per_voxel, instead = room_bytes, []
     if room_bytes:
@@ -69,5 +76,5 @@ def needs(
         instead.append("choose a network that is not told of the scan" if model.restoring else "leave out the blur")
     held = per_voxel * math.prod(plan_.target.size)
     if isinstance(model, Card) and model.restoring:
-        held += DETAIL_BYTES * math.prod(plan_.source.size) * (2 if model.trust else 1)
+        held += DETAIL_BYTES * math.prod(plan_.source.size) * (2 if expect_errors else 1)
     return Needs(plan_.target.size, int(held), tuple(instead))

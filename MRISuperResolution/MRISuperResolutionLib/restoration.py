@@ -1,4 +1,5 @@
-"""What NullSpaceNet is given of a scan, and the volume that its detail makes: consistent with the scan.
+"""What NullSpaceNet is given of a scan, and the volume that its detail makes: consistent with what is known of
+the scan.
 
 Works on numpy arrays and on torch tensors alike; all steps are matrices along the axes (see ``operators``).
 """
@@ -22,6 +23,9 @@ FINENESS = 3
 USUAL_NOISE = 0.01
 """Of a clinical scan, as a share of its range."""
 
+UNKNOWN = -1.0
+"""What stands in the conditions for a blur and a noise of which the network is told nothing."""
+
 CONDITIONS = 7
 """How many numbers ``conditions`` gives."""
 
@@ -30,21 +34,26 @@ NOISE_SCALE = 20
 
 
 def usual_scan(factors: Triple) -> Acquisition:
-    """What is taken for granted of a scan of which nothing is said: a blur as wide as its voxels, a little noise."""
+    """What a scan of which nothing is said is compared with, to show what a result does not explain of it: a blur as
+    wide as its voxels, a little noise."""
     return Acquisition(factors, "thickness", noise="rician", noise_level=USUAL_NOISE)
 
 
 class Restoration:
     """A scan of ``low`` voxels that ``acquisition`` made of a volume of ``size`` voxels, undone by a network.
 
+    Where nothing is known of the scan (None), the network sees for itself how sharp it is, and its detail stays as it
+    is: a step that undoes a blur which never was does more harm than the detail does good.
+
     The network sees the axes in the order of their factors, the largest last. Intensities are normalised.
-    Raises RequestError where the acquisition makes another size of ``size``.
+    Raises RequestError where the acquisition makes another size of ``size``, or a factor is out of range.
     """
 
-    def __init__(self, acquisition: Acquisition, size: Sequence[int], low: Sequence[int]) -> None:
-        self.scan = Scan(acquisition, size, low)
+    def __init__(self, acquisition: Acquisition | None, size: Sequence[int], low: Sequence[int]) -> None:
+        i, j, k = factors = [n / m for n, m in zip(size, low, strict=True)]
+        self.told = acquisition is not None
+        self.scan = Scan(acquisition or usual_scan((i, j, k)), size, low)
         self.size, self.low = tuple(size), tuple(low)
-        factors = [n / m for n, m in zip(size, low, strict=True)]
         self.order = sorted(range(3), key=lambda axis: (factors[axis], axis))
         self.conditions = conditions(acquisition, [factors[axis] for axis in self.order])
         self.consistency = Consistency(self.scan.matrices)
@@ -70,11 +79,15 @@ class Restoration:
         return resample(low, self.size) + resample(self._turned_back(detail), self.size)
 
     def explaining(self, high: Any, low: Any) -> Any:
-        """The volume ``high``, changed as little as it takes to explain the scan."""
+        """The volume ``high``, changed as little as it takes to explain the scan; as it is where nothing is
+        known of that."""
+        if not self.told:
+            return high
         return self.consistency.once(high, low, damping_of(self.scan, low))
 
     def missing(self, high: Any, low: Any) -> Any:
-        """What the volume ``high`` does not explain of the scan, on the scan's grid."""
+        """What the volume ``high`` does not explain of the scan, on the scan's grid; by the usual acquisition where
+        nothing is known."""
         return self.consistency.missing(high, low)
 
     def expected_error(self, doubt: Any) -> Any:
@@ -88,11 +101,14 @@ class Restoration:
         return fine.transpose(back) if isinstance(fine, np.ndarray) else fine.permute(back)
 
 
-def conditions(acquisition: Acquisition, factors: Sequence[float]) -> list[float]:
+def conditions(acquisition: Acquisition | None, factors: Sequence[float]) -> list[float]:
     """What the network is told of the scan: along each axis one over the factor, then the width of the blur over the
-    scan's voxel (0 where there is none); then the noise."""
+    scan's voxel (0 where there is none); then the noise. ``UNKNOWN`` for what is not known."""
+    scales = [1 / factor for factor in factors]
+    if acquisition is None:
+        return [*scales, *(0.0 if factor == 1 else UNKNOWN for factor in factors), UNKNOWN]
     sigmas = [_sigma(acquisition, factor) / factor for factor in factors]
-    return [*(1 / factor for factor in factors), *sigmas, NOISE_SCALE * acquisition.noise_level]
+    return [*scales, *sigmas, NOISE_SCALE * acquisition.noise_level]
 
 
 def _sigma(acquisition: Acquisition, factor: float) -> float:

@@ -53,7 +53,7 @@ class Told:
 
 def upscale(volume: Volume, model: str = SPLINE, **options: Any) -> Volume:
     """The result of ``upscale_in_full``, which says what the ``options`` are."""
-    return upscale_in_full(volume, model, **options).result
+    return upscale_in_full(volume, model, **({"expect_errors": False} | options)).result
 
 
 def upscale_in_full(
@@ -64,13 +64,14 @@ def upscale_in_full(
     spacing: Sequence[float] | None = None,
     plane: str | None = None,
     references: Sequence[Volume] = (),
+    expect_errors: bool = True,
     **options: Any,
 ) -> Outcome:
     """``volume`` at a higher resolution, in memory, with what is known of its errors; see ``upscale_into``."""
     target = plan(volume.grid, find_model(model), scale, spacing, plane, len(references)).target
     room = InMemory(target, volume.array.dtype)
     asked = {"scale": scale, "spacing": spacing, "plane": plane, "references": references}
-    told = upscale_into(room, volume, model, **asked, **options)  # type: ignore[arg-type]
+    told = upscale_into(room, volume, model, expect_errors=expect_errors, **asked, **options)  # type: ignore[arg-type]
     return Outcome(Volume(room.array, target, told.header), told.unexplained, told.expected_error)
 
 
@@ -85,6 +86,7 @@ def upscale_into(
     references: Sequence[Volume] = (),
     register: bool = False,
     acquisition: Acquisition | None = None,
+    expect_errors: bool = False,
     computing: Computing = Computing(),
     progress: Progress | None = None,
 ) -> Told:
@@ -99,9 +101,11 @@ def upscale_into(
     references  other contrasts of the subject for models that take them, on any grid; ``register`` aligns
                 them to ``volume`` first
     acquisition how ``volume`` came from what is sought, if that is known: methods undo it (default: the papers'
-                blur), networks on the scan's own grid too (default: ``restoration.usual_scan``), and what another
+                blur), networks on the scan's own grid too (default: they judge for themselves), and what another
                 network makes is changed so that it explains ``volume``, as closely as the noise allows (see
                 ``methods.consistency.made_consistent``)
+    expect_errors
+                whether to compute the errors to expect, of models that tell them; it takes a tenth of the time
     progress    is told how far the work is; may raise ``Cancelled``
 
     The header of the result says how it was made. ``volume`` is left as it was. Raises RequestError for a
@@ -117,11 +121,16 @@ def upscale_into(
         Scan(acquisition, plan_.target.size, volume.grid.size)
     if isinstance(chosen, Card):
         kept = int(room.bytes_voxel * math.prod(plan_.target.size))
-        run = by_network(chosen, plan_, acquisition, computing, progress, kept)
+        run = by_network(chosen, plan_, acquisition, computing, progress, kept, expect_errors)
     else:
         run = by_method(chosen, plan_, acquisition, computing, progress)
     needed = needs(
-        chosen, plan_, told=acquisition is not None, references=len(references), room_bytes=room.bytes_voxel
+        chosen,
+        plan_,
+        told=acquisition is not None,
+        references=len(references),
+        expect_errors=expect_errors,
+        room_bytes=room.bytes_voxel,
     )
     needed.check(memory_limit(computing.max_memory))
     progress.report(0.0, "preparing")

@@ -14,6 +14,7 @@ from MRISuperResolutionLib.request import Plan
 from MRISuperResolutionLib.weights import Card
 
 from .asking import Asked
+from .doubts import Doubt
 
 MOST_VOXELS = 100_000_000
 """Of a result: to look for the background of a larger one would take too long."""
@@ -28,7 +29,8 @@ def outlook(asked: Asked, grid: Grid, plan_: Plan) -> Forecast:
     """The forecast of what is ``asked``, whose input is on ``grid``."""
     model, limit = asked.chosen(), memory_limit(asked.memory_limit)
     share = _share(asked.source, model, plan_) if isinstance(model, Card) else 1.0
-    return forecast(grid, model, plan_, limit, share=share, precision=asked.precision)
+    expected = asked.doubts and Doubt.EXPECTED_ERROR in asked.wanted_doubts()
+    return forecast(grid, model, plan_, limit, share=share, expect_errors=expected, precision=asked.precision)
 
 
 def _share(node: Any, card: Card, plan_: Plan) -> float:

@@ -37,15 +37,15 @@ DOUBTS = {
     Doubt.EXPECTED_ERROR: "The expected error, in colours over the result: nine of ten voxels should be nearer to "
     "the truth than it says, noise left out, as the network learned from heads whose truth is known.",
     Doubt.UNEXPLAINED: "The unexplained part, a volume beside the result: what a scan of the result would lack (red) "
-    "or have too much (blue) of the input.",
+    "or have too much (blue) of the input; blurred as you say under Advanced, else as wide as the input's voxels.",
 }
 NOT_KNOWN = (
     "What they cannot know: heads unlike those that the network learned from, a rare lesion for one, and a scanner "
     "that blurred otherwise than told. Where nothing is shown the result can still be wrong."
 )
 BLUR = (
-    "How the scanner blurred, if you know it: the result is then made to explain the scan. Not told: networks that "
-    "work on the scan's own voxels take it to be as wide as these, and what others make is left as it is."
+    "How the scanner blurred, if you know it: the result is then made to explain the scan. Not told, or not "
+    "known: what a network makes is left as it is. A blur told wider than it was sharpens what is sharp."
 )
 NO_BLUR = "This model interpolates and undoes no blur."
 

@@ -1,6 +1,7 @@
 """make a brain-like phantom, degrade it, run shipped models, and show what comes out
 
-Writes the volumes and one picture (truth, input, spline, result, differences) to a folder.
+Writes the volumes and one picture (truth, input, spline, result, differences, and what the result
+does not explain of the input) to a folder.
 """
 
 from __future__ import annotations
@@ -109,6 +110,7 @@ def _try(card: Card, folder: Path, size: tuple[int, int, int], how: Computing) -
         axis=2,
         number=truth.grid.size[2] // 2,
         spacing=truth.grid.spacing,
+        unexplained=repeated(low.array - acquisition.apply(results[card.name].array), truth.grid.size),
     )
 
 

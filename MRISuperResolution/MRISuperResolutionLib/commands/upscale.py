@@ -78,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE",
         help="write what the result does not explain of the input, on the input's grid, too: with --blur, or of "
-        "models that are told of the scan",
+        "models on the scan's grid, then by a blur as wide as the input's voxels",
     )
     parser.add_argument(
         "--expected-error",
@@ -174,6 +174,7 @@ def _upscale(options: argparse.Namespace, progress: Progress) -> None:
             references=[read_volume(path) for path in options.reference],
             register=options.register,
             acquisition=acquisition,
+            expect_errors=options.expected_error is not None,
             computing=how,
             progress=progress,
         )

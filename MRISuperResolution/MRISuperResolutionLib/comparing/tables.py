@@ -52,13 +52,14 @@ def markdown(scores: Sequence[Score], methods: Sequence[str]) -> str:
     return "\n\n".join([*parts, "## Significance", tests]) + "\n"
 
 
-MEANINGS = """Mean (standard deviation) over the volumes, inside the tissue (its two outermost voxels left out) unless
-all voxels were asked for; gain: PSNR over that of the cubic spline on the same volumes. PSNR over the range of the
-truth's intensities; SSIM with Gaussian weights of 1.5 voxels, in 3D, and in 2D of each axial slice. Gradient and
-detail: root mean square of the error of the gradient's magnitude, and of the error above the input's Nyquist limit,
-over that of the truth; 1 where nothing of it is restored. Unexplained: root mean square of the scan less a scan of
-the result, over the scan's range. Seconds and memory are those of the machine that computed them. A dash: the method
-was not made for it."""
+MEANINGS = """Mean (standard deviation) over the volumes, inside the tissue (its two outermost voxels left out)
+unless all voxels were asked for; gain: PSNR over that of the cubic spline on the same volumes. PSNR over the range
+of the truth's intensities; SSIM with Gaussian weights of 1.5 voxels, in 3D, and in 2D of each axial slice. Gradient
+and detail: root mean square of the error of the gradient's magnitude, and of the error above the input's Nyquist
+limit, over that of the truth; 1 where nothing of it is restored. Unexplained: root mean square of the scan less a
+scan of the result, over the scan's range. Limit: the PSNR of a result that is wrong in nothing but the truth's own
+noise (estimated from third differences), which no scan at a lower resolution foretells. Seconds and memory are
+those of the machine that computed them. A dash: the method was not made for it."""
 
 
 def _means(scores: Sequence[Score], methods: Sequence[str]) -> str:
@@ -88,11 +89,16 @@ def _means(scores: Sequence[Score], methods: Sequence[str]) -> str:
 def _volumes(scores: Sequence[Score], methods: Sequence[str]) -> str:
     subjects = list(dict.fromkeys((score.subject, score.case) for score in scores))
     found = {(score.case, score.method): score.psnr_db for score in scores}
+    limits = {score.case: score.limit_db for score in scores if score.limit_db is not None}
     rows = [
-        [subject, *("-" if found.get((case, m)) is None else f"{found[case, m]:.2f}" for m in methods)]
+        [subject, *(_decibels(found.get((case, m))) for m in methods), _decibels(limits.get(case))]
         for subject, case in subjects
     ]
-    return "PSNR in dB:\n\n" + table(["subject", *methods], rows)
+    return "PSNR in dB:\n\n" + table(["subject", *methods, "limit"], rows)
+
+
+def _decibels(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
 
 
 def _tests(scores: Sequence[Score], methods: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,6 +14,7 @@ from ..memory import GIB, forget_peak, peak_memory
 from ..methods.base import Method
 from ..methods.scan import Scan
 from ..metrics import evaluate
+from ..noise import noise_of
 from ..progress import Quiet
 from ..tissue import tissue
 from ..upscaling import upscale
@@ -31,6 +33,7 @@ class Score:
     """What came out; ``model`` is None where the method was not made for the case.
 
     ``unexplained``: root mean square of the scan less a scan of the result, as a share of the scan's range.
+    ``limit_db``: PSNR that the truth's own noise leaves within reach (see ``_limit``).
     ``picture``: the slice [x, y] of the result that figures show, float32 in normalised units.
     """
 
@@ -47,6 +50,7 @@ class Score:
     gradient_error: float | None = None
     high_frequency_error: float | None = None
     unexplained: float | None = None
+    limit_db: float | None = None
     seconds: float | None = None
     peak_memory_gib: float | None = None
     references: int = 0
@@ -98,6 +102,7 @@ def attempt(method: str, case: Case, computing: Computing, everywhere: bool = Fa
         model=model.name,
         **{name: figures[name] for name in METRICS},
         unexplained=_unexplained(result, case, low),
+        limit_db=_limit(high, case, figures["data_range"]),
         seconds=seconds,
         peak_memory_gib=peak / GIB if peak else None,
         references=count,
@@ -108,6 +113,13 @@ def attempt(method: str, case: Case, computing: Computing, everywhere: bool = Fa
 def _unexplained(result: Volume, case: Case, low: Volume) -> float:
     scan = Scan(replace(case.acquisition, sampling="cells"), result.grid.size, low.grid.size)
     return float(np.sqrt(np.mean(scan.missing(result.array, low.array) ** 2)) / np.ptp(low.array))
+
+
+def _limit(high: Volume, case: Case, data_range: float) -> float | None:
+    """PSNR in dB of a result that is wrong in nothing but the noise of the truth, of which the scan holds at most the
+    share of its voxels; None where the truth has no noise."""
+    error = noise_of(high.array) * math.sqrt(1 - math.prod(case.kept))
+    return 20 * math.log10(data_range / error) if error else None
 
 
 def shown(case: Case, volume: Volume) -> np.ndarray:

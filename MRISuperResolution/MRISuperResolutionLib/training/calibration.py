@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from scipy import ndimage, stats
 
+from ..noise import noise_of
 from ..tissue import tissue
 from .losses import STAYS_BELOW
-from .noise import beyond_noise, noise_of
+from .noise import beyond_noise
 
 SAMPLES = 100_000
 """Voxels of each volume that are looked at."""

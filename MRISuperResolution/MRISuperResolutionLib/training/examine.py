@@ -21,6 +21,9 @@ from .truth import Truth
 CROP = 80
 """Voxels along a side of the central piece that is looked at, in 3D."""
 
+UNTOLD = " told nothing"
+"""Ends the name of a gain."""
+
 SLICES = 8
 """Slices looked at in each volume, in 2D: every second one around the middle."""
 
@@ -40,7 +43,8 @@ class Examiner:
     the mean over the factors; {} where there are no volumes.
 
     ``factors`` are those of networks on the target grid; others are looked at with their own. In 2D the first
-    plane of each volume is looked at. The pieces are degraded once.
+    plane of each volume is looked at. Networks on the scan's grid are looked at twice, told how the scan was made and
+    told nothing. The pieces are degraded once.
     """
 
     def __init__(
@@ -52,18 +56,19 @@ class Examiner:
         kspace = kept_kspace(protocol, network.dimensions)
         settings = Acquisition((1, 1, 1), sigma=protocol.sigma, radius=protocol.radius, kspace=kspace)
         self.pieces = {
-            shape: [
-                _piece(truth, replace(settings, factors=able), network)
+            f"{GAIN} {'x'.join(f'{f:g}' for f in shape)}{'' if told else UNTOLD}": [
+                _piece(truth, replace(settings, factors=able), network, told)
                 for truth in truths
                 if (able := shape if flat else truth.degradable(shape))
             ]
             for shape in factors
+            for told in ((True, False) if network.restoring else (True,))
         }
 
     def __call__(self, network: Network) -> dict[str, float]:
         gains = {
-            f"{GAIN} {'x'.join(f'{f:g}' for f in factors)}": float(np.mean([_gain(network, p) for p in pieces]))
-            for factors, pieces in self.pieces.items()
+            name: float(np.mean([_gain(network, piece) for piece in pieces]))
+            for name, pieces in self.pieces.items()
             if pieces
         }
         return gains | ({GAIN: float(np.mean(list(gains.values())))} if gains else {})
@@ -73,14 +78,14 @@ class Examiner:
         return self
 
 
-def _piece(truth: Truth, acquisition: Acquisition, network: Network) -> Piece:
+def _piece(truth: Truth, acquisition: Acquisition, network: Network, told: bool) -> Piece:
     """The middle of a volume as a batch of one block, or of slices."""
     names = sorted(truth.companions)[: network.references]
     arrays = [truth.volume.array, *(truth.companions[name] for name in names)]
     arrays += [np.zeros_like(arrays[0])] * (1 + network.references - len(arrays))
     middle = np.stack([_middle(a) for a in arrays])
     if network.restoring:
-        return _scan(middle, acquisition, network, len(names))
+        return _scan(middle, acquisition, network, len(names), told)
     cut = _slices(arrays, truth) if network.dimensions == 2 else [middle]
     highs = [divisible(images, network.factor) for images in cut]
     sources = [observed(images, acquisition, network.factor) for images in highs]
@@ -94,11 +99,11 @@ def _piece(truth: Truth, acquisition: Acquisition, network: Network) -> Piece:
     )
 
 
-def _scan(images: np.ndarray, acquisition: Acquisition, network: Network, references: int) -> Piece:
+def _scan(images: np.ndarray, acquisition: Acquisition, network: Network, references: int, told: bool) -> Piece:
     """The same for a network on the scan's grid."""
     high = images[0]
     low = acquisition.apply(high)
-    restoration = Restoration(acquisition, high.shape, low.shape)
+    restoration = Restoration(acquisition if told else None, high.shape, low.shape)
     source = restoration.source(low, list(images[1 : 1 + references]), network.references)
     return Piece(
         lambda network: restoration.volume(_output(network, source[None])[0, 0], low)[None, None],

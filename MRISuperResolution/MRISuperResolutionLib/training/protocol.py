@@ -85,6 +85,18 @@ class Protocol:
         least=0,
         most=0.9,
     )
+    untold_share: float = setting(
+        0.0,
+        explanation="share of blocks of which a network is told neither blur nor noise (networks on the scan's grid)",
+        least=0,
+        most=1,
+    )
+    truncated_share: float = setting(
+        0.0,
+        explanation="share of those blocks that were hardly blurred: their k-space ends at the scan's own voxels",
+        least=0,
+        most=1,
+    )
     noise: float = setting(
         0.0, explanation="most Rician noise of half of the blocks, as a share of the range", least=0, most=1
     )

@@ -10,10 +10,11 @@ from torch import Tensor
 
 from ..networks.base import Network, channels_last
 from ..networks.null_space import NullSpaceNet
+from ..noise import noise_of
 from ..operators import resample
 from .lesson import Examined
 from .losses import doubt_loss, loss_of
-from .noise import beyond_noise, noise_of
+from .noise import beyond_noise
 from .protocol import Protocol
 from .scans import Scans
 

@@ -14,16 +14,20 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from ..acquisition import Acquisition
 from ..errors import RequestError
-from ..grid import Triple
+from ..grid import Grid, Triple
 from ..networks.base import Network
 from ..restoration import Restoration
 from .patches import BARREN, TISSUE_SHARE
 from .protocol import Protocol, draw_factors
-from .simulation import FOREGROUND, augmented, draw_acquisition, references_of, tissue_voxel
+from .simulation import FOREGROUND, augmented, draw_acquisition, references_of, tissue_voxel, truncated
 from .truth import Truth
 
 SHARE_IN_3D = 0.7
 """Of batches, where there are volumes that are true in 3D and slices: what is asked for most is learned most."""
+
+
+HARDLY_BLURRED = (0.01, 0.7)
+"""Sigma in HR voxels where k-space was cut: filters against ringing are that mild."""
 
 
 class Scans(NamedTuple):
@@ -85,9 +89,13 @@ class ScanStream(IterableDataset[Scans]):
         kept = [r for r in images[1:] if r.any() and rng.random() >= protocol.drop_reference]
         kspace = (protocol.kspace,) * 3
         acquisition = draw_acquisition(factors, kspace, protocol, rng)
-        high = images[0]
-        low = acquisition.apply(high, rng)
-        restoration = Restoration(_told(acquisition, protocol, rng), high.shape, low.shape)
+        high = seen = images[0]
+        untold = rng.random() < protocol.untold_share
+        if untold and rng.random() < protocol.truncated_share:
+            seen = truncated(high, acquisition.grid(Grid(high.shape)).size)
+            acquisition = replace(acquisition, blur="fixed", sigma=rng.uniform(*HARDLY_BLURRED))
+        low = acquisition.apply(seen, rng)
+        restoration = Restoration(None if untold else _told(acquisition, protocol, rng), high.shape, low.shape)
         return restoration.source(low, kept, self.network.references), low, high, restoration
 
     def _block(self, truths: Sequence[Truth], rng: np.random.Generator) -> np.ndarray:

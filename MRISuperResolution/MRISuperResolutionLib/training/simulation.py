@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from scipy import fft
 
 from ..acquisition import Acquisition, Blur
 from ..grid import Triple
@@ -151,3 +152,12 @@ def draw_acquisition(factors: Triple, kspace: Triple, protocol: Protocol, rng: n
         noise="rician" if level else "none",
         noise_level=level,
     )
+
+
+def truncated(high: np.ndarray, low: Sequence[int]) -> np.ndarray:
+    """A volume [i, j, k] without the frequencies that a scan of ``low`` voxels cannot hold: k-space that ends there,
+    of the volume mirrored at its faces, since a block is no whole head."""
+    spectrum = fft.dctn(high, norm="ortho")
+    for axis, held in enumerate(low):
+        np.moveaxis(spectrum, axis, 0)[held:] = 0
+    return fft.idctn(spectrum, norm="ortho")

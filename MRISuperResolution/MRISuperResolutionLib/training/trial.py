@@ -28,7 +28,8 @@ class Trial:
     """What came out for one volume, ``truth`` on the grid of ``high``, at ``factors`` along i, j, k.
 
     ``plane`` is that of the slices which a 2D network worked on; None in 3D. ``references``: how many other
-    contrasts the network was given; ``precision``: that it computed in.
+    contrasts the network was given; ``precision``: that it computed in; ``told``: whether it knew how the scan was
+    made.
     """
 
     truth: Truth
@@ -36,6 +37,7 @@ class Trial:
     factors: Triple
     references: int
     precision: str
+    told: bool
     high: Volume
     low: Volume
     spline: Volume
@@ -52,6 +54,7 @@ class Trial:
             "factors": list(self.factors),
             "references": self.references,
             "precision": self.precision,
+            "told": self.told,
             "psnr_db": round(found["psnr_db"], 3),
             "ssim": round(found["ssim"], 5),
             "spline_psnr_db": round(spline["psnr_db"], 3),
@@ -62,7 +65,12 @@ class Trial:
         """The errors that the network expected, and those it made; None where it tells none."""
         if self.expected_error is None:
             return None
-        named = {"subject": self.truth.subject, "contrast": self.truth.contrast, "factors": list(self.factors)}
+        named = {
+            "subject": self.truth.subject,
+            "contrast": self.truth.contrast,
+            "factors": list(self.factors),
+            "told": self.told,
+        }
         volumes = (self.high, self.result, self.expected_error, self.spline)
         return expectation(named, *(volume.array for volume in volumes))
 
@@ -85,13 +93,15 @@ def trials(card: Card, truths: Sequence[Truth], protocol: Protocol, factors: Seq
     precision.
 
     Networks on the target grid at all of ``factors``, others at their own; 2D networks in the first plane in
-    which the volume is true; networks that can go without their references with and without.
+    which the volume is true; networks that can go without their references with and without; networks on the scan's
+    grid told how it was made and told nothing.
     """
     for truth in truths:
         for count in (card.references, 0) if card.references_optional else (card.references,):
             if len(truth.companions) >= count:
                 for plane, shape in _cases(card, truth, factors):
-                    yield _trial(card, truth, protocol, plane, shape, count)
+                    for told in (True, False) if card.restoring else (False,):
+                        yield _trial(card, truth, protocol, plane, shape, count, told)
 
 
 def _cases(card: Card, truth: Truth, factors: Sequence[Triple]) -> list[tuple[str | None, Triple]]:
@@ -105,7 +115,7 @@ def _cases(card: Card, truth: Truth, factors: Sequence[Triple]) -> list[tuple[st
 
 
 def _trial(
-    card: Card, truth: Truth, protocol: Protocol, plane: str | None, factors: Triple, references: int
+    card: Card, truth: Truth, protocol: Protocol, plane: str | None, factors: Triple, references: int, told: bool
 ) -> Trial:
     axis = 2 if plane is None else truth.volume.grid.slice_axis(plane)
     kspace = kept_kspace(protocol, card.dimensions, axis)
@@ -119,7 +129,7 @@ def _trial(
         spacing=high.grid.spacing,
         plane=plane,
         references=[Volume(truth.companions[name], truth.volume.grid) for name in names],
-        acquisition=acquisition if card.restoring else None,
+        acquisition=acquisition if told else None,
         computing=Computing(precision=protocol.precision),
         progress=Quiet(),
     )
@@ -130,6 +140,7 @@ def _trial(
         factors,
         references,
         protocol.precision,
+        told,
         high,
         low,
         spline,
