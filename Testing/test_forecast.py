@@ -12,6 +12,7 @@ from MRISuperResolutionLib.memory import GIB
 from MRISuperResolutionLib.operators import resample
 from MRISuperResolutionLib.phantom import brain_phantom
 from MRISuperResolutionLib.request import plan
+from MRISuperResolutionLib.restoration import Restoration
 from MRISuperResolutionLib.skipped import share_left
 from MRISuperResolutionLib.streaming import share_to_compute
 from MRISuperResolutionLib.suitability import contrast_named, warnings
@@ -61,6 +62,19 @@ def head(size, noise):
     """A head whose background has ``noise`` or none."""
     array = brain_phantom(size, "T1w")
     return array + noise * np.random.default_rng(0).standard_normal(size).astype(np.float32) * array.max()
+
+
+def test_the_share_of_a_network_on_the_scans_own_grid(doubting_weights):
+    card = find_card(str(doubting_weights / "doubting.safetensors"))
+    array = np.pad(head((30, 36, 32), 0.0), ((20, 4), (4, 20), (12, 12)))
+    # its axes are sorted by their factors
+    factors = (3, 1, 2)
+    share = share_left(array, card, plan(Grid(array.shape), card, scale=factors))
+    restoration = Restoration(None, [n * f for n, f in zip(array.shape, factors, strict=True)], array.shape)
+    source = restoration.source(Normalisation.of(array).apply(array))
+    there = share_to_compute(load_network(card), source)
+    assert 0.1 < there < 0.8
+    assert share == pytest.approx(there, rel=0.1)
 
 
 @pytest.mark.parametrize("factors", [(2, 2, 2), (1, 1, 3)])

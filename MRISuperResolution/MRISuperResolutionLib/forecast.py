@@ -13,6 +13,7 @@ from .device import processor_has_bfloat16
 from .grid import Grid
 from .needs import needs
 from .request import Plan
+from .restoration import axes_by_factor
 from .rooms import AT_ONCE
 from .slabs import choose_slabs
 from .tiling import choose_tile, tiles
@@ -80,6 +81,8 @@ def forecast(
     if not card.cost:
         return Forecast(plan.target, resting, 0.0)
     radius = (int(card.cost["radius"]),) * 3
+    if card.restoring:
+        size = tuple(size[axis] for axis in axes_by_factor(plan.factors))
     if plan.slice_axis is not None:
         size = size[plan.slice_axis], *(n for a, n in enumerate(size) if a != plan.slice_axis)
         radius = (0, *radius[1:])

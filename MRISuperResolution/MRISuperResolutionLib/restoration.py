@@ -54,7 +54,7 @@ class Restoration:
         self.told = acquisition is not None
         self.scan = Scan(acquisition or usual_scan((i, j, k)), size, low)
         self.size, self.low = tuple(size), tuple(low)
-        self.order = sorted(range(3), key=lambda axis: (factors[axis], axis))
+        self.order = axes_by_factor(factors)
         self.conditions = conditions(acquisition, [factors[axis] for axis in self.order])
         self.consistency = Consistency(self.scan.matrices)
 
@@ -99,6 +99,11 @@ class Restoration:
         """The axes in the order of the scan's."""
         back = [self.order.index(axis) for axis in range(3)]
         return fine.transpose(back) if isinstance(fine, np.ndarray) else fine.permute(back)
+
+
+def axes_by_factor(factors: Sequence[float]) -> list[int]:
+    """The axes in the order in which the network sees them: the one with the largest factor last."""
+    return sorted(range(3), key=lambda axis: (factors[axis], axis))
 
 
 def conditions(acquisition: Acquisition | None, factors: Sequence[float]) -> list[float]:

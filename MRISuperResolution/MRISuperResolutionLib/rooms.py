@@ -23,6 +23,15 @@ class Pieces(Protocol):
     def __setitem__(self, where: Where, values: np.ndarray) -> None: ...
 
 
+def put(pieces: Pieces, where: Sequence[slice], values: np.ndarray) -> None:
+    """``values`` (outputs, *axes) of a network, several outputs in front of the axes and a single one without."""
+    if len(values) == 1:
+        i, j, k = where
+        pieces[i, j, k] = values[0]
+    else:
+        pieces[(slice(None), *where)] = values  # type: ignore[index]
+
+
 class Room(Protocol):
     """Room for one volume.
 

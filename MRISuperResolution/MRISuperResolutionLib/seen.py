@@ -10,29 +10,38 @@ from torch import Tensor
 from .background import Background, background_of, background_value
 from .networks.base import Network
 from .sources import Source
+from .tiling import Axes
 
 
 class Seen:
     """A ``source`` (channels, *axes) as tensors (1, channels, planes, height, width).
 
-    order  which of its axes the planes follow, then those of the height and of the width
+    order   which of its axes the planes follow, then those of the height and of the width
+    corner  its first voxel (1, channels, 1, 1, 1)
     """
 
     def __init__(self, network: Network, source: Source, order: Sequence[int]) -> None:
         self.network, self.source, self.order = network, source, tuple(order)
         self.size = [source.shape[1 + axis] for axis in order]
+        self.corner = self.given(slice(0, 1), slice(0, 1), slice(0, 1))
+
+    def own(self, planes: slice, rows: slice, columns: slice) -> Axes:
+        """The slices in the order of the source's axes."""
+        parts = planes, rows, columns
+        return tuple(parts[self.order.index(axis)] for axis in range(3))
+
+    def back(self, tensor: Tensor) -> Tensor:
+        """(1, channels, planes, height, width) -> (1, channels, *axes), in the order of the source's."""
+        return tensor.permute(0, 1, *(2 + self.order.index(axis) for axis in range(3)))
 
     def given(self, planes: slice, rows: slice = slice(None), columns: slice = slice(None)) -> Tensor:
         """The source itself."""
-        own: list[slice] = [slice(None)] * 3
-        for axis, part in zip(self.order, (planes, rows, columns), strict=True):
-            own[axis] = part
-        piece = torch.from_numpy(self.source[(slice(None), *own)])
+        piece = torch.from_numpy(self.source[(slice(None), *self.own(planes, rows, columns))])
         return piece.permute(0, *(1 + axis for axis in self.order))[None]
 
     def seen(self, planes: slice, rows: slice = slice(None), columns: slice = slice(None)) -> Tensor:
-        """What is made of it: with the gradient where the network sees it."""
-        margin = int(self.network.gradient_input)
+        """What the first layer sees of it."""
+        margin = self.network.seen_radius
         wide, inner = [], []
         for part, n in zip((planes, rows, columns), self.size, strict=True):
             start, stop, _ = part.indices(n)

@@ -1,27 +1,25 @@
 """A chain of 3D convolutions over planes that come one slab after the other: nothing is computed twice.
 
-Each layer keeps the last planes that it was given, which the first planes of the next slab need. What comes out
-equals what the chain makes of the whole volume, zero padding at its faces included.
+What a layer gives is kept for as long as another needs it. What comes out equals what the chain makes of the whole
+volume, zero padding at its faces included.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from .background import Background, Box
-from .networks.base import Link, Network
-from .rooms import Pieces, Turned
+from .networks.base import SEEN, Link, Network
+from .rooms import Pieces, put
 from .seen import Seen
 from .slabs import SLABS, Slabs, axis_along
 from .sources import Source
-from .tiling import Tile, tiles
+from .tiling import Tile, scaled, tiles
 
 SCRATCH = 2
 """Outputs of a layer that exist at a time: its own, and what the library works with."""
@@ -36,7 +34,8 @@ def run_slabs(
     precision: torch.dtype,
     report: Callable[[float], None],
 ) -> None:
-    """Fill ``result`` (*axes) with what ``network``, a chain, makes of ``source`` (channels, *axes), float32.
+    """Fill ``result`` (*axes times the network's factor; of several outputs with these in front) with what
+    ``network``, a chain, makes of ``source`` (channels, *axes), float32.
 
     ``report`` is told the share of the work that is done before each layer's share of a slab.
     """
@@ -44,7 +43,7 @@ def run_slabs(
     radius = network.receptive_radius
     order = [slabs.axis, *(axis for axis in range(3) if axis != slabs.axis)]
     columns = list(tiles(slabs.face(size), (radius, radius), slabs.core))
-    turned = Turned(result, order)
+    factors = [network.factor] * 3
     with torch.inference_mode():
         seen = Seen(network, source, order)
         done = 0.0
@@ -56,9 +55,10 @@ def run_slabs(
 
             for first, found in _column(network, seen, column, slabs.planes, device, precision, tell):
                 planes = slice(first, first + found.shape[2])
-                whole = network.completed(seen.given(planes, *column.padded), found.cpu())
-                inner = whole[0, 0, :, column.inner[0], column.inner[1]].float().numpy()
-                turned[planes, column.core[0], column.core[1]] = inner
+                given = seen.given(planes, *column.padded)
+                whole = network.completed(seen.back(given), seen.back(found.cpu()))[0].float().numpy()
+                inner = scaled(seen.own(slice(0, found.shape[2]), *column.inner), factors)
+                put(result, scaled(seen.own(planes, *column.core), factors), whole[(slice(None), *inner)])
             done += share
     report(1.0)
 
@@ -73,42 +73,74 @@ def _column(
     report: Callable[[float], None],
 ) -> Iterator[tuple[int, Tensor]]:
     """The chain's output for a column of planes, piece by piece: the number of its first plane, and the planes."""
-    chain = network.chain()
+    chain = network.chain(seen.corner.to(device))
     assert chain is not None
     face = [part.stop - part.start for part in column.padded]
     background = seen.background(slab, *column.padded)
-    stream = Stream(chain, seen.order, face, slab, precision, device, background)
     count = seen.size[0]
-    given = told = 0
+    stream = Stream(chain, seen.order, face, slab, count, precision, device, background)
+    given = made = 0
 
     def before(layer: int) -> None:
         report((given + slab * layer / len(chain)) / (count + slab))
 
     for piece in seen.pieces(slab, *column.padded):
-        found = stream.push(piece.to(device), before)
+        for found in stream.push(piece.to(device), before):
+            yield made, found
+            made += found.shape[2]
         given += piece.shape[2]
-        if found is not None:
-            yield told, found
-            told += found.shape[2]
-    for found in stream.finish():
-        yield told, found
-        told += found.shape[2]
+
+
+def source_of(chain: Sequence[Link], number: int) -> int:
+    """Number of the link whose output the link ``number`` takes, or ``SEEN``."""
+    source = chain[number].source
+    return number - 1 if source is None else source
+
+
+def channels_of(chain: Sequence[Link]) -> dict[int, int]:
+    """Channels of what the chain sees and of what each link gives, by their numbers."""
+    whole = [n for n, link in enumerate(chain) if source_of(chain, n) == SEEN and link.channels is None]
+    return {SEEN: chain[whole[0]].convolution.in_channels, **{n: link.outputs for n, link in enumerate(chain)}}
+
+
+def reaches_of(chain: Sequence[Link]) -> dict[int, int]:
+    """How far each link sees, those before it included, by their numbers."""
+    reaches = {SEEN: 0}
+    for number, link in enumerate(chain):
+        ahead = [reaches[source_of(chain, number)] + link.radius, *(reaches[other] for other in link.others)]
+        reaches[number] = max(ahead)
+    return reaches
+
+
+def kept_of(chain: Sequence[Link]) -> dict[int, int]:
+    """Planes of what the chain sees and of each link's output that are kept from one slab to the next: those that a
+    link which has come less far still needs."""
+    reaches = reaches_of(chain)
+    kept = dict.fromkeys(reaches, 0)
+    for number, link in enumerate(chain):
+        source = source_of(chain, number)
+        kept[source] = max(kept[source], reaches[number] - reaches[source] + link.radius)
+        for other in link.others:
+            kept[other] = max(kept[other], reaches[number] - reaches[other])
+    return kept
 
 
 def stream_numbers(chain: Sequence[Link], precision: torch.dtype) -> tuple[float, float, int]:
     """What streaming a chain takes, as ``slabs.choose_slabs`` wants it: held, moving, itemsize."""
-    inputs = [link.convolution.in_channels for link in chain]
-    held = sum(2 * link.radius * n for link, n in zip(chain, inputs, strict=True))
-    moving = sum(inputs) + SCRATCH * max(link.convolution.out_channels for link in chain)
+    channels, kept = channels_of(chain), kept_of(chain)
+    last = len(chain) - 1
+    held = sum(kept[number] * n for number, n in channels.items())
+    moving = sum(n for number, n in channels.items() if number != last) + SCRATCH * max(
+        link.outputs for link in chain
+    )
     exact = any(link.exact for link in chain)
     return held, moving, 4 if exact else precision.itemsize
 
 
 def work_of(chain: Sequence[Link]) -> list[tuple[int, float]]:
     """Of each layer: how far it sees, those before it included, and its operations at a voxel, in some unit."""
-    reaches = itertools.accumulate(link.radius for link in chain)
-    weights = [link.convolution.weight.numel() for link in chain]
-    return list(zip(reaches, weights, strict=True))
+    reaches = reaches_of(chain)
+    return [(reaches[number], link.convolution.weight.numel()) for number, link in enumerate(chain)]
 
 
 def share_to_compute(network: Network, source: Source) -> float:
@@ -122,25 +154,10 @@ def share_to_compute(network: Network, source: Source) -> float:
         return seen.background(max(SLABS)).share_of_work(work_of(chain))
 
 
-def constants(
-    chain: Sequence[Link], value: np.ndarray, weights: Sequence[tuple[Tensor, Tensor | None]]
-) -> list[Tensor]:
-    """What each layer makes of an endless background of that ``value``: (channels), rectified where it is."""
-    found: list[Tensor] = []
-    made = torch.from_numpy(value)
-    for link, (weight, bias) in zip(chain, weights, strict=True):
-        endless = made.to(weight).view(1, -1, 1, 1, 1).expand(-1, -1, *weight.shape[2:])
-        made = functional.conv3d(endless, weight, bias).flatten()
-        if link.rectified:
-            made = made.clamp_min(0)
-        found.append(made)
-    return found
-
-
 class Stream:
     """Takes planes (1, channels, planes, height, width), at most ``slab`` at a time, and gives back what is ready.
 
-    The output lags behind by the chain's receptive radius; ``finish`` gives the rest.
+    The output lags behind by the chain's receptive radius, until the last of the ``count`` planes is there.
 
     order  which axis of the convolutions' kernels the planes follow, then those of the height and of the width
     face   height and width
@@ -152,49 +169,89 @@ class Stream:
         order: Sequence[int],
         face: Sequence[int],
         slab: int,
+        count: int,
         precision: torch.dtype,
         device: torch.device,
         background: Background | None = None,
     ) -> None:
-        most = max(slab, *(link.radius for link in chain))
-        self.stages = [_Stage(link, order, face, most, precision, device) for link in chain]
-        if background is None or background.share_of_work(work_of(chain)) == 1:
-            return
-        weights = [(stage.weight, stage.bias) for stage in self.stages]
-        reach = 0
-        for stage, value in zip(self.stages, constants(chain, background.value, weights), strict=True):
-            reach += stage.link.radius
-            stage.skipping = _Skipping(background, reach, value.view(1, -1, 1, 1, 1))
+        self.slab, self.count = slab, count
+        channels, kept = channels_of(chain), kept_of(chain)
+        exact = {source_of(chain, number) for number, link in enumerate(chain) if link.exact}
+        exact |= {len(chain) - 1} if chain[-1].exact else set()
+        self.planes = {
+            number: _Planes(n, kept[number] + slab, face, torch.float32 if number in exact else precision, device)
+            for number, n in channels.items()
+        }
+        self.layers = [
+            _Layer(
+                link,
+                order,
+                self.planes[source_of(chain, number)],
+                [self.planes[other] for other in link.others],
+                self.planes[number],
+                torch.float32 if link.exact else precision,
+            )
+            for number, link in enumerate(chain)
+        ]
+        if background and background.share_of_work(work_of(chain)) < 1:
+            self._skip(chain, background)
 
-    def push(self, planes: Tensor, before: Callable[[int], None] = lambda layer: None) -> Tensor | None:
-        """Planes of the output (1, channels, planes, height, width), None while there is none.
+    def _skip(self, chain: Sequence[Link], background: Background) -> None:
+        """Let the layers compute no background."""
+        reaches = reaches_of(chain)
+        values = {SEEN: torch.from_numpy(background.value).view(1, -1, 1, 1, 1)}
+        for number, layer in enumerate(self.layers):
+            others = [values[other] for other in layer.link.others]
+            values[number] = layer.endless(values[source_of(chain, number)], others)
+            layer.skipping = _Skipping(background, reaches[number], values[number])
+
+    def push(self, planes: Tensor, before: Callable[[int], None] = lambda layer: None) -> Iterator[Tensor]:
+        """Planes of the output (1, channels, planes, height, width) in their order, to be used before the next are
+        asked for; with the last planes of the input all that are left.
 
         ``before`` is told the number of each layer that is about to compute.
         """
-        self.stages[0].room(planes.shape[2]).copy_(planes)
-        return self._run(0, before)
+        seen, made = self.planes[SEEN], self.planes[len(self.layers) - 1]
+        seen.room(planes.shape[2]).copy_(planes)
+        while True:
+            for number, layer in enumerate(self.layers):
+                before(number)
+                layer.compute(min(self.slab, layer.ready(self.count)))
+            if made.end > made.first:
+                yield made.part(made.first, made.end)
+            for kept in self.planes.values():
+                kept.forget()
+            if seen.end < self.count or made.end == self.count:
+                return
 
-    def finish(self) -> Iterator[Tensor]:
-        """The planes that are still missing, in their order, once all input has been pushed."""
-        for number, stage in enumerate(self.stages):
-            stage.room(stage.link.radius).zero_()
-            found = self._run(number)
-            if found is not None:
-                yield found
 
-    def _run(self, first: int, before: Callable[[int], None] = lambda layer: None) -> Tensor | None:
-        """What comes of the planes that the stage ``first`` was given."""
-        for number, stage in enumerate(self.stages[first:], first):
-            before(number)
-            count = stage.ready
-            if count == 0:
-                return None
-            last = number + 1 == len(self.stages)
-            room = stage.output(count) if last else self.stages[number + 1].room(count)
-            stage.compute(room)
-            if last:
-                return room
-        raise AssertionError("a chain has a last stage")
+class _Planes:
+    """The latest planes of what one layer gives, from number ``first`` up to ``end``, for those that take it."""
+
+    def __init__(
+        self, channels: int, most: int, face: Sequence[int], dtype: torch.dtype, device: torch.device
+    ) -> None:
+        shape = (1, channels, most, *face)
+        self.held = torch.empty(shape, dtype=dtype, device=device, memory_format=torch.channels_last_3d)
+        self.first = self.end = 0
+        self.needed: list[Callable[[], int]] = []
+
+    def room(self, count: int) -> Tensor:
+        """Where the next ``count`` planes are to be written."""
+        self.end += count
+        return self.part(self.end - count, self.end)
+
+    def part(self, start: int, stop: int) -> Tensor:
+        return self.held[:, :, start - self.first : stop - self.first]
+
+    def forget(self) -> None:
+        """Drop the planes that nobody needs any more."""
+        first = max(self.first, min((needed() for needed in self.needed), default=self.end))
+        if first > self.first:
+            # the two may overlap
+            kept = self.part(first, self.end).clone()
+            self.first = first
+            self.part(first, self.end).copy_(kept)
 
 
 @dataclass(frozen=True)
@@ -209,74 +266,87 @@ class _Skipping:
         return self.background.box(first, count, self.reach)
 
 
-class _Stage:
-    """One layer and the planes of its input that it still needs."""
+class _Layer:
+    """One link, the planes that it takes, those of ``others`` that it is combined with, and those that it makes."""
 
     def __init__(
         self,
         link: Link,
         order: Sequence[int],
-        face: Sequence[int],
-        most: int,
-        precision: torch.dtype,
-        device: torch.device,
+        taken: _Planes,
+        others: Sequence[_Planes],
+        made: _Planes,
+        dtype: torch.dtype,
     ) -> None:
-        self.link = link
-        dtype = torch.float32 if link.exact else precision
+        self.link, self.taken, self.others, self.made = link, taken, list(others), made
         weight, bias = link.convolution.weight, link.convolution.bias
         turned = weight.detach().permute(0, 1, *(2 + axis for axis in order))
+        device = made.held.device
         self.weight = turned.to(device, dtype).contiguous(memory_format=torch.channels_last_3d)
         self.bias = None if bias is None else bias.detach().to(device, dtype)
-        shape = (1, weight.shape[1], 2 * link.radius + most, *face)
-        self.planes = torch.empty(shape, dtype=dtype, device=device, memory_format=torch.channels_last_3d)
-        # the padding before the first plane
-        self.planes[:, :, : link.radius] = 0
-        self.filled = link.radius
-        self.made = 0
         self.skipping: _Skipping | None = None
+        taken.needed.append(lambda: made.end - link.radius)
+        for planes in self.others:
+            planes.needed.append(lambda: made.end)
 
-    def room(self, count: int) -> Tensor:
-        """Where the next ``count`` planes are to be written."""
-        self.filled += count
-        return self.planes[:, :, self.filled - count : self.filled]
+    def ready(self, whole: int) -> int:
+        """Planes that can be made, of ``whole`` in all."""
+        seen = self.taken.end - (self.link.radius if self.taken.end < whole else 0)
+        return min([seen, *(planes.end for planes in self.others)]) - self.made.end
 
-    @property
-    def ready(self) -> int:
-        """Planes whose neighbours are all there."""
-        return max(0, self.filled - 2 * self.link.radius)
-
-    def output(self, count: int) -> Tensor:
-        """Room for ``count`` planes of what the layer makes."""
-        return self.planes.new_empty(1, len(self.weight), count, *self.planes.shape[3:])
-
-    def compute(self, room: Tensor) -> None:
-        """Fill ``room`` with the layer's output for all planes that are ready, rectified where it is to be."""
-        radius = self.link.radius
-        given, box = self.planes[:, :, : self.filled], None
+    def compute(self, count: int) -> None:
+        """Make the next ``count`` planes."""
+        if count <= 0:
+            return
+        first, room = self.made.end, self.made.room(count)
+        box = None
         if self.skipping:
-            box = self.skipping.box(self.made, room.shape[2])
+            box = self.skipping.box(first, count)
             room.copy_(self.skipping.value.expand_as(room))
-            if box:
-                room, given = room[:, :, :, box[0] : box[1], box[2] : box[3]], self._around(box)
-        if box or not self.skipping:
-            padding = (0, 0, 0) if box else (0, radius, radius)
-            found = functional.conv3d(given, self.weight, self.bias, padding=padding)
-            if self.link.rectified and found.dtype == room.dtype:
-                torch.clamp_min(found, 0, out=room)
-            else:
-                # the next layer may compute in another precision
-                room.copy_(found.clamp_min_(0) if self.link.rectified else found)
-        self.made += room.shape[2]
-        kept = min(2 * radius, self.filled)
-        # the two may overlap
-        self.planes[:, :, :kept] = self.planes[:, :, self.filled - kept : self.filled].clone()
-        self.filled = kept
-
-    def _around(self, box: Box) -> Tensor:
-        """The planes in the box and ``radius`` around it, zeros beyond the faces."""
+            if box is None:
+                return
+        inside = (slice(box[0], box[1]), slice(box[2], box[3])) if box else (slice(None), slice(None))
+        room = room[:, :, :, inside[0], inside[1]]
         radius = self.link.radius
-        height, width = self.planes.shape[3:]
-        top, bottom, left, right = box[0] - radius, box[1] + radius, box[2] - radius, box[3] + radius
-        piece = self.planes[:, :, : self.filled, max(0, top) : min(height, bottom), max(0, left) : min(width, right)]
-        beyond = (max(0, -left), max(0, right - width), max(0, -top), max(0, bottom - height))
-        return functional.pad(piece, beyond).contiguous(memory_format=torch.channels_last_3d)
+        padding = (0, 0, 0) if box else (0, radius, radius)
+        found = functional.conv3d(self._around(first, count, box), self.weight, self.bias, padding=padding)
+        if self.link.combined:
+            if self.link.rectified:
+                found.clamp_min_(0)
+            others = [planes.part(first, first + count)[:, :, :, inside[0], inside[1]] for planes in self.others]
+            room.copy_(self.link.combined(found, *others))
+        elif self.link.rectified and found.dtype == room.dtype:
+            torch.clamp_min(found, 0, out=room)
+        else:
+            # the next layer may compute in another precision
+            room.copy_(found.clamp_min_(0) if self.link.rectified else found)
+
+    def endless(self, value: Tensor, others: Sequence[Tensor]) -> Tensor:
+        """What the layer makes of an endless background, all of them (1, channels, 1, 1, 1)."""
+        taken = value if self.link.channels is None else value[:, self.link.channels]
+        found = functional.conv3d(
+            taken.to(self.weight).expand(-1, -1, *self.weight.shape[2:]), self.weight, self.bias
+        )
+        if self.link.rectified:
+            found = found.clamp_min(0)
+        return self.link.combined(found, *others) if self.link.combined else found
+
+    def _around(self, first: int, count: int, box: Box | None) -> Tensor:
+        """What is taken of the planes and those around them, zeros beyond the volume; with a box, in it and
+        ``radius`` around it."""
+        radius, taken = self.link.radius, self.taken
+        start, stop = first - radius, first + count + radius
+        piece = taken.part(max(0, start), min(stop, taken.end))
+        beyond = [max(0, -start), max(0, stop - taken.end)]
+        if box:
+            height, width = piece.shape[3:]
+            top, bottom, left, right = box[0] - radius, box[1] + radius, box[2] - radius, box[3] + radius
+            piece = piece[:, :, :, max(0, top) : min(height, bottom), max(0, left) : min(width, right)]
+            sides = [max(0, -left), max(0, right - width), max(0, -top), max(0, bottom - height)]
+        else:
+            sides = [0, 0, 0, 0]
+        if self.link.channels is not None:
+            piece = piece[:, self.link.channels]
+        if any(beyond) or any(sides):
+            piece = functional.pad(piece, [*sides, *beyond])
+        return piece.to(self.weight.dtype).contiguous(memory_format=torch.channels_last_3d)

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from .networks.base import Network, channels_last
-from .rooms import Pieces
+from .rooms import Pieces, put
 from .sources import Source
-from .tiling import Tile
+from .tiling import Tile, scaled
 
 Report = Callable[[float], None]
 
@@ -38,9 +38,7 @@ def run_tiles(
     for done, tile in zip(itertools.accumulate((t.voxels for t in plan), initial=0), plan, strict=False):
         with _watched(network, lambda share, d=done, t=tile: report((d + share * t.voxels) / whole)):  # type: ignore[misc]
             piece = _run_tile(network, source[(slice(None), *tile.padded)], device, precision)
-        piece = piece[(slice(None), *_scaled(tile.inner, factors))]
-        core = _scaled(tile.core, factors)
-        result[core if network.outputs == 1 else (slice(None), *core)] = piece[0] if network.outputs == 1 else piece  # type: ignore[index]
+        put(result, scaled(tile.core, factors), piece[(slice(None), *scaled(tile.inner, factors))])
     report(1.0)
 
 
@@ -56,10 +54,6 @@ def _run_tile(network: Network, piece: np.ndarray, device: torch.device, precisi
         y: Tensor = network(x)
     y = y.float().cpu()
     return (y[0] if network.dimensions == 3 else y.transpose(0, 1)).numpy()
-
-
-def _scaled(axes: tuple[slice, ...], factors: list[int]) -> tuple[slice, ...]:
-    return tuple(slice(s.start * f, s.stop * f) for s, f in zip(axes, factors, strict=True))
 
 
 @contextmanager

@@ -71,3 +71,8 @@ def tiles(size: Sequence[int], radius: Sequence[int], core: Sequence[int]) -> It
             padded=tuple(map(slice, low, high)),
             inner=tuple(slice(a - p, b - p) for a, b, p in zip(start, stop, low, strict=True)),
         )
+
+
+def scaled(axes: Sequence[slice], factors: Sequence[int]) -> Axes:
+    """Slices of a grid as those of one that is ``factors`` times as fine along its axes."""
+    return tuple(slice(s.start * f, s.stop * f) for s, f in zip(axes, factors, strict=True))

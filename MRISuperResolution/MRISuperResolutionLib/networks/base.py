@@ -6,27 +6,49 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal, overload
 
 import torch
 from torch import Tensor, nn
 
 from .sobel import gradient_magnitude
 
+SEEN = -1
+"""In place of a link's number: what the network's first layers see."""
+
 
 @dataclass(frozen=True)
 class Link:
-    """A convolution of a chain (odd cubic kernel, zero padding), with ReLU after it or not; ``exact``: in single
-    precision whatever the others compute in."""
+    """A convolution of a chain (odd cubic kernel, zero padding), and what is done to each voxel of what it gives.
+
+    rectified  with ReLU after it or not
+    exact      in single precision whatever the others compute in
+    source     number of the link whose output it takes, or ``SEEN``; None: the one before
+    channels   of that output which it takes; None: all
+    others     numbers of links before it whose outputs ``combined`` takes, too
+    combined   from what the convolution gives and the outputs of the ``others`` to the link's own, voxel by voxel;
+               None: as it is
+    joined     channels that ``combined`` adds to those of the convolution
+    """
 
     convolution: nn.Conv3d
     rectified: bool
     exact: bool = False
+    source: int | None = None
+    channels: slice | None = None
+    others: tuple[int, ...] = ()
+    combined: Callable[..., Tensor] | None = None
+    joined: int = 0
 
     @property
     def radius(self) -> int:
         """Voxels to each side that it sees."""
         return self.convolution.kernel_size[0] // 2
+
+    @property
+    def outputs(self) -> int:
+        """Channels that it gives."""
+        return self.convolution.out_channels + self.joined
 
 
 class Network(nn.Module, ABC):
@@ -39,6 +61,7 @@ class Network(nn.Module, ABC):
     references        further input channels: other contrasts of the subject on the target grid
     restoring         whether it is given a scan on its own grid and told how it was made (see ``restoration``)
     gradient_input    whether the first layer sees the gradient of the first channel too (Du & He, Eq. 5)
+    seen_radius       input voxels to each side that what the first layer sees depends on
     receptive_radius  input voxels to each side that an output voxel can depend on
     width             most feature maps alive per input voxel during inference, for the memory forecast
     """
@@ -74,13 +97,21 @@ class Network(nn.Module, ABC):
         image, references = x[:, :1], x[:, 1:]
         return torch.cat([image, gradient_magnitude(image), references], dim=1)
 
-    def chain(self) -> list[Link] | None:
-        """The layers of a network that is no more than 3D convolutions one after the other, between ``seen`` and
-        ``completed``; None for all others. The engine can stream a chain (see ``streaming``)."""
+    @property
+    def seen_radius(self) -> int:
+        return int(self.gradient_input)
+
+    def chain(self, corner: Tensor | None = None) -> list[Link] | None:
+        """The layers of a network that is no more than 3D convolutions, each of what one before it gave, between
+        ``seen`` and ``completed``; None for all others. The engine can stream a chain (see ``streaming``).
+
+        ``corner`` is one voxel of the input (1, inputs, 1, 1, 1), for networks that are told there what holds
+        everywhere; None where no more than the sizes of the layers are asked for.
+        """
         return None
 
     def completed(self, x: Tensor, found: Tensor) -> Tensor:
-        """The output, of the input and of what the chain gives."""
+        """The output (1, outputs, *space * factor), of the input (1, inputs, *space) and of what the chain gives."""
         return found
 
     def map_bytes(self, itemsize: int) -> float:
@@ -114,6 +145,10 @@ class Network(nn.Module, ABC):
         """(batch, inputs, *space) -> (batch, outputs, *space * factor)."""
 
 
+@overload
+def convolution(dimensions: Literal[3], inputs: int, outputs: int, kernel: int = 3) -> nn.Conv3d: ...
+@overload
+def convolution(dimensions: int, inputs: int, outputs: int, kernel: int = 3) -> nn.Conv2d | nn.Conv3d: ...
 def convolution(dimensions: int, inputs: int, outputs: int, kernel: int = 3) -> nn.Conv2d | nn.Conv3d:
     """A convolution that keeps the size (odd kernel, zero padding)."""
     kind = nn.Conv3d if dimensions == 3 else nn.Conv2d

@@ -8,6 +8,8 @@ acquisition alone.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..restoration import CONDITIONS, FINENESS
-from .base import Network, convolution, initialise
+from .base import SEEN, Link, Network, convolution, initialise
 from .sobel import gradient_magnitude
 
 USUAL_DETAIL = 0.02
@@ -42,8 +44,13 @@ class GuidedBlock(nn.Module):
 
     def forward(self, x: Tensor, conditions: Tensor, guidance: Tensor | None) -> Tensor:
         change: Tensor = self.second(torch.relu(self.first(x)))
-        change = change * (1 + self.gain(conditions))[:, :, None, None, None]
+        change = change * self.strength(conditions)
         return x + (change if guidance is None else change * guidance)
+
+    def strength(self, conditions: Tensor) -> Tensor:
+        """What the change is multiplied by, (batch, filters, 1, 1, 1), of the conditions (batch, 7)."""
+        strength: Tensor = 1 + self.gain(conditions)
+        return strength[:, :, None, None, None]
 
 
 class Doubt(nn.Module):
@@ -54,9 +61,12 @@ class Doubt(nn.Module):
         self.first, self.second = convolution(3, filters, filters), convolution(3, filters, FINENESS**3)
 
     def forward(self, features: Tensor) -> Tensor:
-        found: Tensor = self.second(torch.relu(self.first(features)))
-        # between the square of the usual error and the whole range
-        return USUAL_LOG_ERROR * (1 - torch.tanh(found))
+        return log_error(self.second(torch.relu(self.first(features))))
+
+
+def log_error(found: Tensor) -> Tensor:
+    """Any number to the logarithm of an error between the square of the usual one and the whole range."""
+    return USUAL_LOG_ERROR * (1 - torch.tanh(found))
 
 
 class NullSpaceNet(Network):
@@ -88,7 +98,7 @@ class NullSpaceNet(Network):
         self.expand = convolution(3, filters, FINENESS**3)
         self.doubt = Doubt(filters) if doubt else None
         # the contrasts and the head, or Sobel and the guidance of all blocks but half of the first
-        ahead = max(max(CONTRAST_WIDTHS) // 2 + 1, 1 + guidance_layers - 2)
+        ahead = max(self.seen_radius + 1, 1 + guidance_layers - 2)
         self.receptive_radius = ahead + 2 * blocks + 1 + doubt
         self.width = 5 * filters
         initialise(self, "he")
@@ -134,12 +144,18 @@ class NullSpaceNet(Network):
             "doubt": self.doubt is not None,
         }
 
+    @property
+    def seen_radius(self) -> int:
+        return max(CONTRAST_WIDTHS) // 2
+
+    def seen(self, x: Tensor) -> Tensor:
+        scan = x[:, :1]
+        return torch.cat([PLAIN_SHARE * x, 8 * gradient_magnitude(scan), *local_contrasts(scan)], dim=1)
+
     def forward(self, x: Tensor) -> Tensor:
-        scan, conditions = x[:, :1], x[:, 1 : 1 + CONDITIONS, 0, 0, 0]
-        gradient = 8 * gradient_magnitude(scan)
-        guidance = self.guidance(gradient)
-        seen = [PLAIN_SHARE * x, gradient, *local_contrasts(scan)]
-        first = features = self.head(torch.cat(seen, dim=1))
+        conditions, seen = told(x), self.seen(x)
+        guidance = self.guidance(seen[:, self.gradient])
+        first = features = self.head(seen)
         for block in self.blocks:
             features = block(features, conditions, guidance)
         features = features + first
@@ -148,6 +164,45 @@ class NullSpaceNet(Network):
             return detail
         return torch.cat([detail, shuffled(self.doubt(features.detach()))], dim=1)
 
+    @property
+    def gradient(self) -> slice:
+        """Which of the channels that are seen is the gradient."""
+        number = self.channels.index("gradient")
+        return slice(number, number + 1)
+
+    def chain(self, corner: Tensor | None = None) -> list[Link]:
+        conditions = next(self.parameters()).new_zeros(1, CONDITIONS) if corner is None else told(corner)
+        links: list[Link] = []
+        for layer in self.guide:
+            assert isinstance(layer, nn.Conv3d)
+            links.append(Link(layer, rectified=True))
+        if links:
+            links[0] = replace(links[0], source=SEEN, channels=self.gradient)
+            links[-1] = replace(links[-1], rectified=False, combined=guiding)
+        guidance = tuple(range(len(links)))[-1:]
+        first = features = len(links)
+        links.append(Link(self.head, rectified=False, source=SEEN))
+        for number, block in enumerate(self.blocks, 1):
+            assert isinstance(block, GuidedBlock)
+            others = (features, *guidance, *([first] if number == len(self.blocks) else []))
+            changed = partial(_changed, block.strength(conditions), bool(guidance))
+            links.append(Link(block.first, rectified=True, source=features))
+            features = len(links)
+            links.append(Link(block.second, rectified=False, others=others, combined=changed))
+        detail = len(links)
+        links.append(Link(self.expand, rectified=False, source=features))
+        if self.doubt is not None:
+            links.append(Link(self.doubt.first, rectified=True, source=features))
+            links.append(
+                Link(self.doubt.second, rectified=False, others=(detail,), combined=_behind, joined=FINENESS**3)
+            )
+        return links
+
+    def completed(self, x: Tensor, found: Tensor) -> Tensor:
+        detail, *doubt = found.float().split(FINENESS**3, dim=1)
+        outputs = [USUAL_DETAIL * detail, *(log_error(part) for part in doubt)]
+        return torch.cat([shuffled(part) for part in outputs], dim=1)
+
     def guidance(self, gradient: Tensor) -> Tensor | None:
         """Maps (batch, filters, *space) in [0, 2] of 8 |Sobel| (batch, 1, *space); None without guidance layers."""
         if not self.guide:
@@ -155,8 +210,29 @@ class NullSpaceNet(Network):
         maps = gradient
         for layer in self.guide[:-1]:
             maps = torch.relu(layer(maps))
-        # 1 where the layers say nothing, so that blocks begin at their full strength
-        return 2 * torch.sigmoid(self.guide[-1](maps))
+        return guiding(self.guide[-1](maps))
+
+
+def guiding(found: Tensor) -> Tensor:
+    """Any number to [0, 2]: 1 where the layers say nothing, so that blocks begin at their full strength."""
+    return 2 * torch.sigmoid(found)
+
+
+def told(x: Tensor) -> Tensor:
+    """The conditions (batch, 7) of the network's input, which are the same everywhere."""
+    return x[:, 1 : 1 + CONDITIONS, 0, 0, 0]
+
+
+def _changed(strength: Tensor, guided: bool, change: Tensor, features: Tensor, *others: Tensor) -> Tensor:
+    """What a block gives, with the guidance as the first of the ``others``; what is left of them is added, too."""
+    change = change * strength.to(change)
+    if guided:
+        change, others = change * others[0], others[1:]
+    return sum(others, features + change)
+
+
+def _behind(second: Tensor, first: Tensor) -> Tensor:
+    return torch.cat([first, second], dim=1)
 
 
 def local_contrasts(scan: Tensor) -> list[Tensor]:

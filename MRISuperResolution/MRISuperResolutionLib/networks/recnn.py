@@ -65,7 +65,7 @@ class ReCNN(Network):
         found = found.to(torch.promote_types(found.dtype, x.dtype))
         return x[:, :1] + found if self.residual else found
 
-    def chain(self) -> list[Link] | None:
+    def chain(self, corner: Tensor | None = None) -> list[Link] | None:
         if self.dimensions == 2:
             return None
         layers = [layer for layer in self.body if isinstance(layer, nn.Conv3d)]

@@ -42,7 +42,7 @@ class SRCNN3D(Network):
     def architecture(self) -> dict[str, Any]:
         return {"name": "SRCNN3D", "filters": self.filters, "hidden_filters": self.hidden_filters}
 
-    def chain(self) -> list[Link]:
+    def chain(self, corner: Tensor | None = None) -> list[Link]:
         first, second, third = (layer for layer in self.modules() if isinstance(layer, nn.Conv3d))
         return [Link(first, True), Link(second, True), Link(third, False, exact=True)]
 
