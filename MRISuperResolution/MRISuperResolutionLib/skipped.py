@@ -34,7 +34,8 @@ def share_left(array: np.ndarray, card: Card, plan: Plan) -> float:
     like = np.abs(np.arange(count)[:, None] - looked_at).argmin(axis=1)
     whole = Background(found.value, found.rows[like], found.columns[like], found.face)
     # the layers see ever farther, each as much work as the other
-    return whole.share_of_work((reach, 1.0) for reach in range(1, 1 + int(card.cost["radius"])))
+    nearest = 1 + int(card.cost.get("seen", 0))
+    return whole.share_of_work((reach, 1.0) for reach in range(nearest, 1 + int(card.cost["radius"])))
 
 
 def _source(normalised: np.ndarray, card: Card, plan: Plan) -> Channels:

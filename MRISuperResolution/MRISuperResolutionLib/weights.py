@@ -41,8 +41,8 @@ class Card:
                   noise left out, stays below, the "factor" that brings what the network says to that, and on which
                   subjects it was found
     cost          for each voxel of the network's input: "operations", "bytes" of memory in float32; the "radius"
-                  in voxels that it sees; of chains, which are streamed, numbers "held" and "moving" for each voxel of
-                  the face (see ``slabs.choose_slabs``)
+                  in voxels that it sees, and that which its first layer is shown ("seen"), if any; of chains, which
+                  are streamed, numbers "held" and "moving" for each voxel of the face (see ``slabs.choose_slabs``)
     """
 
     name: str
@@ -175,6 +175,7 @@ def cost_of(network: Network) -> dict[str, float]:
         "bytes": bytes_per_voxel(network, torch.float32),
         "radius": network.receptive_radius,
         **({"held": held, "moving": moving} if chain else {}),
+        **({"seen": network.seen_radius} if network.seen_radius else {}),
     }
 
 
