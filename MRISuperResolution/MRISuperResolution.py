@@ -255,7 +255,8 @@ class MRISuperResolutionLogic(ScriptedLoadableModuleLogic):
         :param onFinished: called with the job, whose ``output`` is the node or ``error`` says why there is none
         :param precision: "auto", "float32", "bfloat16" or "float16"
         :param maxMemory: GiB that the computation may take; default: half of what is free
-        :param blur: of the scanner, if known: "thickness" (as wide as its voxels) or "fixed" (one fine voxel)
+        :param blur: of the scanner, if known: "thickness" (as wide as its voxels), "fixed" (one fine voxel) or
+            "none" (sharp to its own voxels)
         :param doubts: add the volumes, of those that the model can give, that tell where not to trust the result: its
             node refers to them by "MRISuperResolution.expected-error" and "MRISuperResolution.unexplained"
         :raises RequestError: (a ValueError) where something is missing or wrong, before anything is started

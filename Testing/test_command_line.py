@@ -80,6 +80,7 @@ def reference(volume):
         ("slices --plane sagittal", (28, 24, 8), {"plane": "sagittal"}),
         ("plain --blur fixed --sigma 0.7", (28, 24, 16), {"blur": "fixed", "sigma": "0.7", "noise_level": "0.01"}),
         ("plain --scale 1 1 3 --blur thickness --noise-level 0", (14, 12, 24), {"blur": "thickness"}),
+        ("plain --blur none", (28, 24, 16), {"blur": "none", "noise_level": "0.01"}),
         ("ibp --blur fixed --sigma 0.7", (28, 24, 16), {"model": "ibp"}),
         ("guided --reference REF", (28, 24, 16), {"references": "1", "registered": "False"}),
     ],

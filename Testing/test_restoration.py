@@ -17,7 +17,7 @@ from MRISuperResolutionLib.networks.base import initialise
 from MRISuperResolutionLib.networks.null_space import NullSpaceNet, shuffled
 from MRISuperResolutionLib.operators import resample
 from MRISuperResolutionLib.phantom import brain_phantom
-from MRISuperResolutionLib.restoration import FINENESS, Restoration, conditions, usual_scan
+from MRISuperResolutionLib.restoration import FINENESS, Restoration, conditions, sharp_scan, usual_scan
 from MRISuperResolutionLib.training.export import export
 from MRISuperResolutionLib.training.presets import preset
 from MRISuperResolutionLib.training.run import train
@@ -128,6 +128,20 @@ def test_whatever_the_detail_the_scan_is_explained(factors, blur, seed):
     assert rms(restoration.missing(high, low)) < 0.15 * rms(restoration.missing(loose, low))
     same = restoration.volume(torch.from_numpy(detail), torch.from_numpy(low)).numpy()
     np.testing.assert_allclose(same, high, atol=1e-5)
+
+
+def test_a_sharp_scan_is_kept_as_it_is():
+    """What it holds of the truth, up to its own voxels, is what it holds of the result."""
+    acquisition = sharp_scan((1, 2, 2), noise_level=0.0)
+    high = head()
+    low = acquisition.apply(high)
+    held = Acquisition((1, 1, 1), kspace=acquisition.kspace).apply(high)
+    np.testing.assert_allclose(low, resample(held, low.shape), atol=1e-5)
+    restoration = Restoration(acquisition, SIZE, low.shape)
+    assert restoration.conditions[3:6] == [0, 0, 0]
+    detail = np.random.default_rng(0).normal(0, 0.1, [FINENESS * n for n in low.shape]).astype(np.float32)
+    again = acquisition.apply(restoration.volume(detail, low))
+    assert rms(again - low) < 0.02 * rms(restoration.detailed(detail, low) - resample(low, SIZE))
 
 
 def test_axes_in_another_order_make_the_same_volume_turned():

@@ -83,9 +83,10 @@ def test_the_blur_is_for_models_that_take_it(app):
         "Not told",
         "As wide as its voxels",
         "One fine voxel",
+        "None: sharp to its own voxels",
     ]
     assert panel.asked().blur is None
-    for start, blur in (("One", "fixed"), ("As", "thickness")):
+    for start, blur in (("One", "fixed"), ("As", "thickness"), ("None", "none")):
         choose(box, start)
         assert panel.asked().blur == blur
     panel.parameters.model = "slices"

@@ -95,9 +95,9 @@ def band_limit_matrix(n_in: int, n_out: int, kept: float) -> np.ndarray:
     """
     frequency = np.fft.fftfreq(n_in, d=1 / n_in)
     held = np.abs(frequency) <= kept * n_in / 2
-    shift = cell_centres(n_in, n_out)[:, None] - np.arange(n_in)[None, :]
-    phases = np.exp(2j * np.pi * shift[..., None] * frequency[held] / n_in)
-    return phases.sum(axis=-1).real / n_in
+    to_spectrum = np.exp(-2j * np.pi * np.outer(frequency[held], np.arange(n_in)) / n_in)
+    from_spectrum = np.exp(2j * np.pi * np.outer(cell_centres(n_in, n_out), frequency[held]) / n_in)
+    return (from_spectrum @ to_spectrum).real / n_in
 
 
 def apply_along_axes(matrices: Sequence[np.ndarray | None], array: Any) -> Any:

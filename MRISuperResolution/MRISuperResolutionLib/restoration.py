@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .acquisition import FWHM_PER_SIGMA, Acquisition
+from .acquisition import FWHM_PER_SIGMA, Acquisition, Noise
 from .grid import Triple
 from .methods.consistency import Consistency, damping_of
 from .methods.scan import Scan
@@ -37,6 +37,13 @@ def usual_scan(factors: Triple) -> Acquisition:
     """What a scan of which nothing is said is compared with, to show what a result does not explain of it: a blur as
     wide as its voxels, a little noise."""
     return Acquisition(factors, "thickness", noise="rician", noise_level=USUAL_NOISE)
+
+
+def sharp_scan(factors: Triple, noise_level: float = USUAL_NOISE) -> Acquisition:
+    """A scan that holds all frequencies up to its own voxels at their full strength: its k-space ends there."""
+    i, j, k = (1 / factor for factor in factors)
+    noise: Noise = "rician" if noise_level else "none"
+    return Acquisition(factors, "none", kspace=(i, j, k), noise=noise, noise_level=noise_level)
 
 
 class Restoration:

@@ -28,6 +28,7 @@ class Blur(Labelled):
     NOT_TOLD = None
     THICKNESS = "thickness"
     FIXED = "fixed"
+    NONE = "none"
 
 
 class Device(Labelled):
@@ -54,6 +55,7 @@ LABELS = {
     Blur.NOT_TOLD: "Not told",
     Blur.THICKNESS: "As wide as its voxels (thickness)",
     Blur.FIXED: "One fine voxel (fixed)",
+    Blur.NONE: "None: sharp to its own voxels (none)",
     Device.AUTO: "Automatic: a GPU if there is one",
     Device.CPU: "CPU",
     Device.CUDA: "NVIDIA GPU (CUDA)",

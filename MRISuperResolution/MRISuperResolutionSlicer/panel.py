@@ -44,8 +44,9 @@ NOT_KNOWN = (
     "that blurred otherwise than told. Where nothing is shown the result can still be wrong."
 )
 BLUR = (
-    "How the scanner blurred, if you know it: the result is then made to explain the scan. Not told, or not "
-    "known: what a network makes is left as it is. A blur told wider than it was sharpens what is sharp."
+    "How the scanner blurred, if you know it: the result is then made to explain the scan. Not told: what a network "
+    "makes is left as it is. None: all that the scan holds is kept, the safest choice, with the least gain. A blur "
+    "told wider than it was sharpens what is sharp."
 )
 NO_BLUR = "This model interpolates and undoes no blur."
 

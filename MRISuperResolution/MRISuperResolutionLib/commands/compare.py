@@ -66,8 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="NAME",
         help="default: all; spline is always there. NAME+consistent: what the network NAME makes, changed so that it "
-        "explains the scan; NAME+untold, NAME+sigma=X: told nothing of the scan, or of a blur of X fine voxels "
-        "and the usual noise, whatever they were",
+        "explains the scan; NAME+untold, NAME+sharp, NAME+sigma=X: told nothing of the scan, or of no blur or one of "
+        "X fine voxels and the usual noise, whatever they were",
     )
     add_degradation_arguments(parser)
     parser.add_argument("--everywhere", action="store_true", help="compare all voxels, not those of tissue alone")

@@ -61,10 +61,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--register", action="store_true", help="align the references to the input first")
     parser.add_argument(
         "--blur",
-        choices=("fixed", "thickness"),
-        help="how the scanner blurred, if you know it: a Gaussian of --sigma, or one as wide as the input's voxels. "
-        "What a network makes is then changed so that it explains the scan; ibp, lrtv and nmu undo it (their "
-        "default: fixed)",
+        choices=("fixed", "thickness", "none"),
+        help="how the scanner blurred, if you know it: a Gaussian of --sigma, or one as wide as the input's voxels; "
+        "none: its k-space ends at these, and all below is kept as it is. What a network makes is then changed so "
+        "that it explains the scan; ibp, lrtv and nmu undo it (their default: fixed)",
     )
     parser.add_argument("--sigma", type=float, metavar="X", help="of the fixed blur, in fine voxels (default: 1)")
     parser.add_argument(
@@ -142,8 +142,8 @@ def _upscale(options: argparse.Namespace, progress: Progress) -> None:
 
     if options.blur is None and (options.sigma is not None or options.noise_level is not None):
         raise RequestError("--sigma and --noise-level tell more of the blur: add --blur")
-    if options.blur == "thickness" and options.sigma is not None:
-        raise RequestError("--sigma is of the fixed blur, not of --blur thickness: leave one of them out")
+    if options.blur != "fixed" and options.sigma is not None:
+        raise RequestError(f"--sigma is of the fixed blur, not of --blur {options.blur}: leave one of them out")
     if options.register and not options.reference:
         raise RequestError("--register aligns references, but none is given: add --reference")
     refuse_to_replace([options.input, *options.reference], options.output)
@@ -227,8 +227,10 @@ def _acquisition(options: argparse.Namespace, factors: Triple) -> Acquisition | 
 
     if options.blur is None:
         return None
-    from ..restoration import USUAL_NOISE
+    from ..restoration import USUAL_NOISE, sharp_scan
 
     level = USUAL_NOISE if options.noise_level is None else options.noise_level
+    if options.blur == "none":
+        return sharp_scan(factors, level)
     sigma = 1.0 if options.sigma is None else options.sigma
     return Acquisition(factors, options.blur, sigma, noise="rician" if level else "none", noise_level=level)

@@ -3,6 +3,7 @@
 NAME             the truth, for methods that undo the acquisition and for networks on the scan's own grid
 NAME+consistent  the truth, for networks on the target grid: what they make is changed so that it explains the scan
 NAME+untold      nothing: what users get who say nothing of their scanner
+NAME+sharp       no blur at all, and the usual noise, whatever the truth is, as users do who say --blur none
 NAME+sigma=X     a Gaussian blur of X fine voxels, whatever the truth is, and the usual noise, as users do who say
                  --blur fixed --sigma X
 """
@@ -15,12 +16,12 @@ from dataclasses import replace
 from ..acquisition import Acquisition
 from ..errors import RequestError
 from ..methods.base import Method
-from ..restoration import usual_scan
+from ..restoration import sharp_scan, usual_scan
 from ..weights import Card
 
-CONSISTENT, UNTOLD, SIGMA = "consistent", "untold", "sigma="
+CONSISTENT, UNTOLD, SHARP, SIGMA = "consistent", "untold", "sharp", "sigma="
 
-TELLING = re.compile(rf"(.*)\+({CONSISTENT}|{UNTOLD}|{SIGMA}\d+(?:\.\d+)?)")
+TELLING = re.compile(rf"(.*)\+({CONSISTENT}|{UNTOLD}|{SHARP}|{SIGMA}\d+(?:\.\d+)?)")
 
 
 def split(name: str) -> tuple[str, str]:
@@ -33,9 +34,9 @@ def check_telling(telling: str, method: Method | None) -> None:
     """Raise RequestError for what cannot be told to a ``method``, or to a network (None)."""
     if telling == CONSISTENT and method:
         raise RequestError(f"+{CONSISTENT} is for networks")
+    if telling not in ("", CONSISTENT, UNTOLD) and method and not method.undoes:
+        raise RequestError(f"{method.name} undoes no blur: leave out +{telling}")
     if telling.startswith(SIGMA):
-        if method and not method.undoes:
-            raise RequestError(f"{method.name} undoes no blur: leave out +{telling}")
         Acquisition((1, 1, 1), sigma=_sigma(telling))
 
 
@@ -44,6 +45,8 @@ def told(telling: str, model: Card | Method, truth: Acquisition) -> Acquisition 
     undoes = model.undoes if isinstance(model, Method) else model.restoring
     if telling == UNTOLD or not (undoes or telling):
         return None
+    if telling == SHARP:
+        return sharp_scan(truth.factors)
     if telling.startswith(SIGMA):
         return replace(usual_scan(truth.factors), blur="fixed", sigma=_sigma(telling))
     return replace(truth, sampling="cells")
