@@ -298,13 +298,18 @@ def test_it_learns_which_errors_to_expect(tmp_path, capsys):
     )
     assert (tmp_path / "run" / "trust.png").stat().st_size > 10_000
     assert card.trust["share"] == 0.9
-    assert len(card.trust["figures"]) == 2
+    # told how the scan was made, and told nothing
+    assert [figure["told"] for figure in card.trust["figures"]] == [True, False] * 2
     assert 0.8 < card.trust["figures"][0]["coverage"] < 1
     low = Volume(1000 * head(size=(18, 20, 16)), Grid((18, 20, 16), spacing=(2, 2, 2)))
     outcome = upscale_in_full(low, str(card.path), computing=Computing(device="cpu", precision="float32"))
     assert outcome.expected_error.grid == outcome.result.grid
     assert (outcome.expected_error.array > 0).all()
     assert 1 < outcome.expected_error.array.mean() < 500
+    cpu = Computing(device="cpu", precision="float32")
+    plain = upscale_in_full(low, str(card.path), computing=cpu, expect_errors=False)
+    assert plain.expected_error is None
+    np.testing.assert_allclose(plain.result.array, outcome.result.array, atol=1e-2)
     assert outcome.unexplained.grid == low.grid
     # nothing was said of the scan
     assumed = dataclasses.replace(usual_scan((2, 2, 2)), noise="none", noise_level=0)
@@ -319,7 +324,7 @@ def test_trained_exported_and_used(tmp_path, capsys):
     card = export(network, "tiny", "a test", TINY, truths, [(2, 2, 2)], [], tmp_path)
     assert card.restoring
     assert card.factors == {"lowest": 1, "highest": 6}
-    assert [figure["subject"] for figure in card.figures] == ["head"]
+    assert [(figure["subject"], figure["told"]) for figure in card.figures] == [("head", True), ("head", False)]
     acquisition = Acquisition((1, 1, 2), sigma=0.8)
     high = Volume(1000 * head(), Grid(SIZE, spacing=(1, 1, 1.5)))
     low = Volume(acquisition.apply(high.array), acquisition.grid(high.grid))
