@@ -68,4 +68,5 @@ def _groups(one: Expectation, factor: float, share: float) -> tuple[list[float],
 
 
 def _title(case: dict[str, Any]) -> str:
-    return f"{case['subject']} {case['contrast']} {'x'.join(f'{f:g}' for f in case['factors'])}"
+    known = "" if case["told"] else ", told nothing"
+    return f"{case['subject']} {case['contrast']} {'x'.join(f'{f:g}' for f in case['factors'])}{known}"
