@@ -195,6 +195,7 @@ def test_a_reference_is_never_replaced(mrisr_here, volume, reference):
     ("code", "unwanted"),
     [
         ("import MRISuperResolutionLib", "torch numpy SimpleITK scipy"),
+        ("import MRISuperResolutionLib.forecast", "torch SimpleITK scipy"),
         ("main(['--help'])", "torch numpy SimpleITK scipy"),
         ("main(['upscale', '--help'])", "torch numpy SimpleITK scipy"),
         ("main(['models'])", "torch"),
@@ -507,6 +508,7 @@ def test_an_input_is_refused(mrisr_here, tmp_path, results, name, make, words):
         ("--model plain --sigma 1", "--blur"),
         ("--model plain --noise-level 0.1", "--blur"),
         ("--model plain --blur thickness --sigma 1", "leave one"),
+        ("--model plain --blur none --sigma 1", "leave one"),
         ("--model plain --blur fixed --sigma -1", "sigma"),
         ("--model plain --blur fixed --noise-level 2", "noise level"),
     ],

@@ -105,6 +105,7 @@ def test_the_noise_of_the_truth_limits_what_can_be_reached(mrisr_here, tmp_path)
 def test_what_is_told_of_the_blur_need_not_be_true(mrisr_here, heads, tmp_path):
     out = tmp_path / "out"
     methods = ["plain", "plain+untold", "ibp", "ibp+sigma=1", "ibp+sigma=2", "ibp+untold", "ibp+sharp"]
+    methods += ["plain+sharp"]
     outcome = mrisr_here("compare", heads, "--sigma", "1.4", "--methods", *methods, "--out", out)
     assert outcome.code == 0, outcome.err
     psnr = {(r["subject"], r["method"]): float(r["psnr_db"]) for r in scores(out)}
@@ -112,6 +113,7 @@ def test_what_is_told_of_the_blur_need_not_be_true(mrisr_here, heads, tmp_path):
         assert psnr[subject, "ibp"] > psnr[subject, "ibp+sigma=1"] > psnr[subject, "spline"]
         # where there was nothing to undo, nothing is undone
         assert psnr[subject, "ibp+sigma=1"] > psnr[subject, "ibp+sharp"] > psnr[subject, "spline"] - 0.5
+        assert psnr[subject, "plain+sharp"] != psnr[subject, "plain"]
         # it takes the same blur for granted, but no noise
         assert psnr[subject, "ibp"] > psnr[subject, "ibp+untold"] > psnr[subject, "ibp+sigma=1"]
         assert psnr[subject, "plain+untold"] == psnr[subject, "plain"]

@@ -31,6 +31,27 @@ ARCHITECTURES = [
     {"name": "DGGRN", "factor": 3, "filters": 3, "blocks": 1},
 ]
 
+CHAINS = [
+    {"name": "ReCNN", "layers": 4, "filters": 3},
+    {"name": "ReCNN", "layers": 3, "filters": 3, "references": 1, "kernel": 5, "gradient_input": True},
+    {"name": "ReCNN", "layers": 3, "filters": 3, "residual": False},
+    {"name": "SRCNN3D", "filters": 3, "hidden_filters": 2},
+    {"name": "NullSpaceNet", "filters": 3, "blocks": 2, "guidance_layers": 0},
+    {"name": "NullSpaceNet", "filters": 3, "blocks": 1, "guidance_layers": 3, "doubt": True},
+    {"name": "NullSpaceNet", "filters": 2, "blocks": 1, "references": 1},
+]
+
+
+def restless(architecture, seed):
+    """A network of which no layer begins with zeros."""
+    torch.manual_seed(seed)
+    network = build(architecture).eval()
+    for parameter in network.parameters():
+        if not parameter.any():
+            torch.nn.init.normal_(parameter, std=0.2)
+    return network
+
+
 sizes = st.tuples(*[st.integers(3, 24)] * 3)
 
 
@@ -133,6 +154,16 @@ def test_progress_rises_to_one_within_a_single_tile():
     assert len(seen) >= 5
 
 
+@pytest.mark.parametrize("architecture", CHAINS, ids=str)
+def test_progress_of_a_stream_rises_to_one(architecture):
+    network = restless(architecture, 0)
+    seen = []
+    run_network(network, source_for(network, (9, 10, 40)), device=CPU, report=seen.append)
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
+    assert seen[-2] > 0.5
+
+
 def test_cancel_stops_before_the_next_layer_and_leaves_no_hooks():
     network = build({"name": "ReCNN", "layers": 5, "filters": 2})
     calls = itertools.count()
@@ -158,26 +189,6 @@ def test_cancel_stops_a_stream_before_the_next_layer():
     with pytest.raises(Cancelled):
         run_network(network, source_for(network, (40, 8, 8)), device=CPU, report=cancel)
     assert next(calls) == 8
-
-
-CHAINS = [
-    {"name": "ReCNN", "layers": 4, "filters": 3},
-    {"name": "ReCNN", "layers": 3, "filters": 3, "references": 1, "kernel": 5, "gradient_input": True},
-    {"name": "ReCNN", "layers": 3, "filters": 3, "residual": False},
-    {"name": "SRCNN3D", "filters": 3, "hidden_filters": 2},
-    {"name": "NullSpaceNet", "filters": 3, "blocks": 2, "guidance_layers": 0},
-    {"name": "NullSpaceNet", "filters": 3, "blocks": 1, "guidance_layers": 3, "doubt": True},
-]
-
-
-def restless(architecture, seed):
-    """A network of which no layer begins with zeros."""
-    torch.manual_seed(seed)
-    network = build(architecture).eval()
-    for parameter in network.parameters():
-        if not parameter.any():
-            torch.nn.init.normal_(parameter, std=0.2)
-    return network
 
 
 @settings(max_examples=40)

@@ -18,11 +18,13 @@ from MRISuperResolutionLib.networks.null_space import NullSpaceNet, shuffled
 from MRISuperResolutionLib.operators import resample
 from MRISuperResolutionLib.phantom import brain_phantom
 from MRISuperResolutionLib.restoration import FINENESS, Restoration, conditions, sharp_scan, usual_scan
+from MRISuperResolutionLib.training.examine import Examiner
 from MRISuperResolutionLib.training.export import export
 from MRISuperResolutionLib.training.presets import preset
 from MRISuperResolutionLib.training.run import train
 from MRISuperResolutionLib.training.scans import ScanStream
 from MRISuperResolutionLib.training.simulation import truncated
+from MRISuperResolutionLib.training.teaching import make_stream
 from MRISuperResolutionLib.training.truth import Truth
 from MRISuperResolutionLib.upscaling import upscale
 from MRISuperResolutionLib.volume import Volume
@@ -264,6 +266,28 @@ def test_what_it_is_told_of_the_blur_may_be_wrong():
     told = [restoration.conditions[3] for restoration in wrong.restorations]
     assert len(set(told)) == 2
     assert 0.25 < min(told) < max(told) < 0.75
+
+
+@pytest.mark.parametrize(
+    ("architecture", "wrong", "words"),
+    [
+        (TINY.architecture, {"untold_share": 0.0, "truncated_share": 0.5}, "share of the blocks of untold_share"),
+        ({"name": "ReCNN", "layers": 2, "filters": 2}, {"untold_share": 0.5}, "leave them out for others"),
+        ({"name": "ReCNN", "layers": 2, "filters": 2}, {"untold_share": 0.0, "truncated_share": 0.0}, "leave them"),
+    ],
+)
+def test_what_a_network_is_told_is_for_those_that_are_told(architecture, wrong, words):
+    protocol = dataclasses.replace(TINY, architecture=architecture, **wrong)
+    with pytest.raises(RequestError, match=words):
+        make_stream([truth()], build(architecture), protocol)
+
+
+def test_it_is_examined_told_and_untold():
+    network = restless()
+    examiner = Examiner([truth("validate")], network, TINY, [(2, 2, 2), (1, 1, 3)])
+    gains = examiner(network)
+    assert set(gains) == {"gain", *(f"gain {f}{told}" for f in ("2x2x2", "1x1x3") for told in ("", " told nothing"))}
+    assert gains["gain"] == pytest.approx(np.mean([value for name, value in gains.items() if name != "gain"]))
 
 
 def test_volumes_too_small_for_a_block_are_refused():

@@ -60,7 +60,6 @@ def by_network(
         ready.network.expect_no_errors()
 
     def made(used: Prepared, found: dict[str, Any]) -> dict[str, Any]:
-        told = {name: getattr(acquisition, name) for name in ("blur", "sigma", "noise_level")} if acquisition else {}
         return {
             "model": card.name,
             "sha256": card.sha256,
@@ -70,7 +69,7 @@ def by_network(
             "precision": str(used.precision).removeprefix("torch."),
             "licence": card.licence,
             **found,
-            **told,
+            **(_told(acquisition) if acquisition else {}),
         }
 
     def compute(source: Source, into: Into) -> Prepared:
@@ -116,8 +115,9 @@ def _restored(
     detail, doubt = (made[0], None) if made[0].ndim == 3 else made[0]
     high = restoration.volume(detail, low)
     missing = restoration.missing(high, low)
+    found = _unexplained(missing) | ({} if restoration.told else {"unexplained_by": restoration.blur})
     expected = None if doubt is None else restoration.expected_error(doubt) * np.float32(card.trust["factor"])
-    return used, high, Computed(_told_of(missing), missing, expected)
+    return used, high, Computed(found, missing, expected)
 
 
 def _explaining(
@@ -132,10 +132,16 @@ def _explaining(
     high = np.empty(plan_.target.size, np.float32)
     used = compute(_network_input(low, plan_, references, card.references), lambda used: _slices_first(high, plan_))
     high, before, missing = made_consistent(high, low, acquisition)
-    return used, high, Computed({"unexplained_before": f"{before:.2g}", **_told_of(missing)}, missing)
+    return used, high, Computed({"unexplained_before": f"{before:.2g}", **_unexplained(missing)}, missing)
 
 
-def _told_of(missing: np.ndarray) -> dict[str, Any]:
+def _told(acquisition: Acquisition) -> dict[str, Any]:
+    """What was said of the scan."""
+    sigma = {"sigma": acquisition.sigma} if acquisition.blur == "fixed" else {}
+    return {"blur": acquisition.blur, **sigma, "noise_level": acquisition.noise_level}
+
+
+def _unexplained(missing: np.ndarray) -> dict[str, Any]:
     """Root mean square of what is not explained of the scan, in normalised units."""
     return {"unexplained": f"{float(np.sqrt(np.mean(missing**2))):.2g}"}
 

@@ -37,9 +37,10 @@ def choose(
     contrast  of the volume; None where it is not known: then only weights that learned from several will do
 
     Those that were made for the factors, take the references and learned from the contrast come into question; of
-    these the ones with the fewest warnings, then those that are told how the scan was made, then those with the most
-    gain over the spline on volumes of the contrast that they never saw. Without a plane all of the volume is made
-    finer. Raises RequestError where none will do.
+    these the ones with the fewest warnings, then those that learned from scans of many kinds of blur (what the others
+    gain depends on the scan's being the one that they learned from), then those with the most gain over the spline on
+    volumes of the contrast that they never saw. Without a plane all of the volume is made finer. Raises RequestError
+    where none will do.
     """
     able = [(card, found) for card in cards if (found := _planned(card, grid, scale, spacing, plane, references))]
     fit = [(card, found) for card, found in able if _knows(card, contrast)]
@@ -60,7 +61,8 @@ def choose(
 def gain(card: Card, contrast: str | None) -> float:
     """Mean gain in dB over the spline on the card's volumes of ``contrast`` (all, where there are none of it), of a
     network that was told nothing of the scan."""
-    figures = [figure for figure in card.figures if not figure.get("told")]
+    # cards of an earlier time tell of such networks what they gain that are told
+    figures = [figure for figure in card.figures if not figure.get("told", card.restoring)]
     figures = [figure for figure in figures if figure["contrast"] == contrast] or figures
     gains = [figure["psnr_db"] - figure["spline_psnr_db"] for figure in figures]
     return sum(gains) / len(gains) if gains else 0.0

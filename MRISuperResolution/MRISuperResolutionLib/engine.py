@@ -116,7 +116,8 @@ def _way(network: Network, size: Sequence[int], precision: torch.dtype, most_byt
     """How to compute in ``most_bytes``; None where nothing fits."""
     chain = network.chain()
     if chain is not None:
-        slabs = choose_slabs(size, network.receptive_radius, *stream_numbers(chain, precision), most_bytes)
+        numbers = stream_numbers(chain, precision)
+        slabs = choose_slabs(size, network.receptive_radius, *numbers, most_bytes, network.image_bytes)
         if slabs is None:
             return None
         return Way(

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .device import processor_has_bfloat16
-from .grid import Grid
+from .grid import Grid, axes_by_factor
 from .needs import needs
 from .request import Plan
-from .restoration import axes_by_factor
 from .rooms import AT_ONCE
-from .slabs import choose_slabs
+from .slabs import IMAGE_BYTES, choose_slabs
 from .tiling import choose_tile, tiles
 from .weights import Card
 
@@ -105,7 +104,8 @@ def _computed(
     """Voxels that the network will compute on, in numbers of ``itemsize`` bytes, and bytes that it will take, by the
     engine's own plan."""
     if "held" in card.cost:
-        slabs = choose_slabs(size, radius[-1], card.cost["held"], card.cost["moving"], itemsize, most_bytes)
+        held, moving, image = card.cost["held"], card.cost["moving"], card.cost.get("image", IMAGE_BYTES)
+        slabs = choose_slabs(size, radius[-1], held, moving, itemsize, most_bytes, image)
         return (slabs.voxels, slabs.bytes) if slabs else None
     bytes_voxel = card.cost["bytes"] * itemsize / 4
     core = choose_tile(size, radius, int(most_bytes / bytes_voxel))

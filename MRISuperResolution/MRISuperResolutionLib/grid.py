@@ -147,3 +147,8 @@ def checked_factors(factors: Sequence[float]) -> Triple:
             )
     i, j, k = (float(f) for f in factors)
     return i, j, k
+
+
+def axes_by_factor(factors: Sequence[float]) -> list[int]:
+    """The axes in the order of their factors, the largest last, as networks on the scan's own grid see them."""
+    return sorted(range(3), key=lambda axis: (factors[axis], axis))

@@ -73,8 +73,8 @@ def needs(
         instead.append("choose an interpolation or a network")
     if isinstance(model, Card) and (told or model.restoring):
         per_voxel += WHOLE_BYTES
-        instead.append("choose a network that is not told of the scan" if model.restoring else "leave out the blur")
+        instead.append("choose a network on the result's grid" if model.restoring else "leave out the blur")
     held = per_voxel * math.prod(plan_.target.size)
     if isinstance(model, Card) and model.restoring:
-        held += DETAIL_BYTES * math.prod(plan_.source.size) * (2 if expect_errors else 1)
+        held += DETAIL_BYTES * math.prod(plan_.source.size) * (2 if expect_errors and model.trust else 1)
     return Needs(plan_.target.size, int(held), tuple(instead))

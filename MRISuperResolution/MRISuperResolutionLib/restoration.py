@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .acquisition import FWHM_PER_SIGMA, Acquisition, Noise
-from .grid import Triple
+from .grid import Triple, axes_by_factor
 from .methods.consistency import Consistency, damping_of
 from .methods.scan import Scan
 from .operators import resample
@@ -59,11 +59,12 @@ class Restoration:
     def __init__(self, acquisition: Acquisition | None, size: Sequence[int], low: Sequence[int]) -> None:
         i, j, k = factors = [n / m for n, m in zip(size, low, strict=True)]
         self.told = acquisition is not None
-        self.scan = Scan(acquisition or usual_scan((i, j, k)), size, low)
+        assumed = acquisition or usual_scan((i, j, k))
+        self.blur = assumed.blur
+        self.scan = Scan(assumed, size, low)
         self.size, self.low = tuple(size), tuple(low)
         self.order = axes_by_factor(factors)
         self.conditions = conditions(acquisition, [factors[axis] for axis in self.order])
-        self.consistency = Consistency(self.scan.matrices)
 
     def source(self, low: np.ndarray, references: Sequence[np.ndarray] = (), taken: int = 0) -> np.ndarray:
         """The network's input (1 + 7 + 27 taken, *space): of the scan [i, j, k] and of references over the same box,
@@ -90,12 +91,12 @@ class Restoration:
         known of that."""
         if not self.told:
             return high
-        return self.consistency.once(high, low, damping_of(self.scan, low))
+        return Consistency(self.scan.matrices).once(high, low, damping_of(self.scan, low))
 
     def missing(self, high: Any, low: Any) -> Any:
         """What the volume ``high`` does not explain of the scan, on the scan's grid; by the usual acquisition where
         nothing is known."""
-        return self.consistency.missing(high, low)
+        return self.scan.missing(high, low)
 
     def expected_error(self, doubt: Any) -> Any:
         """The errors to expect [i, j, k] of what the network says of them (*space * 3): their logarithm."""
@@ -106,11 +107,6 @@ class Restoration:
         """The axes in the order of the scan's."""
         back = [self.order.index(axis) for axis in range(3)]
         return fine.transpose(back) if isinstance(fine, np.ndarray) else fine.permute(back)
-
-
-def axes_by_factor(factors: Sequence[float]) -> list[int]:
-    """The axes in the order in which the network sees them: the one with the largest factor last."""
-    return sorted(range(3), key=lambda axis: (factors[axis], axis))
 
 
 def conditions(acquisition: Acquisition | None, factors: Sequence[float]) -> list[float]:

@@ -6,10 +6,10 @@ from __future__ import annotations
 import numpy as np
 
 from .background import Background, background_of, background_value
+from .grid import axes_by_factor
 from .intensity import Normalisation
 from .operators import spline_matrix
 from .request import Plan
-from .restoration import axes_by_factor
 from .slabs import axis_along
 from .sources import Channels, Interpolated
 from .weights import Card

@@ -46,19 +46,26 @@ def axis_along(size: Sequence[int]) -> int:
 
 
 def choose_slabs(
-    size: Sequence[int], radius: int, held: float, moving: float, itemsize: int, most_bytes: int
+    size: Sequence[int],
+    radius: int,
+    held: float,
+    moving: float,
+    itemsize: int,
+    most_bytes: int,
+    image_bytes: float = IMAGE_BYTES,
 ) -> Slabs | None:
     """The quickest way to stream a volume of ``size`` through a chain in ``most_bytes``; None where none fits.
 
-    radius  voxels to each side that the chain sees
-    held    numbers of ``itemsize`` bytes that the chain keeps for each voxel of the face
-    moving  those that each plane of a push takes besides
+    radius       voxels to each side that the chain sees
+    held         numbers of ``itemsize`` bytes that the chain keeps for each voxel of the face
+    moving       those that each plane of a push takes besides
+    image_bytes  of each voxel of a push: what is made of the input and of the output besides the feature maps
     """
     axis = axis_along(size)
     face = [n for a, n in enumerate(size) if a != axis]
     found: list[tuple[float, Slabs]] = []
     for planes in SLABS:
-        bytes_voxel = itemsize * (held + planes * moving) + IMAGE_BYTES * planes
+        bytes_voxel = itemsize * (held + planes * moving) + image_bytes * planes
         core = choose_tile(face, (radius, radius), int(most_bytes / bytes_voxel))
         if core is not None:
             columns = [column.voxels for column in tiles(face, (radius, radius), core)]

@@ -21,8 +21,9 @@ from .slabs import SLABS, Slabs, axis_along
 from .sources import Source
 from .tiling import Tile, scaled, tiles
 
-SCRATCH = 2
-"""Outputs of a layer that exist at a time: its own, and what the library works with."""
+SCRATCH, COMBINED_SCRATCH = 2, 4
+"""Outputs of a layer that exist at a time: its own, and what the library works with; where it is combined with
+others, sums and products, too."""
 
 
 def run_slabs(
@@ -77,18 +78,12 @@ def _column(
     assert chain is not None
     face = [part.stop - part.start for part in column.padded]
     background = seen.background(slab, *column.padded)
-    count = seen.size[0]
-    stream = Stream(chain, seen.order, face, slab, count, precision, device, background)
-    given = made = 0
-
-    def before(layer: int) -> None:
-        report((given + slab * layer / len(chain)) / (count + slab))
-
+    stream = Stream(chain, seen.order, face, slab, seen.size[0], precision, device, background)
+    made = 0
     for piece in seen.pieces(slab, *column.padded):
-        for found in stream.push(piece.to(device), before):
+        for found in stream.push(piece.to(device), report):
             yield made, found
             made += found.shape[2]
-        given += piece.shape[2]
 
 
 def source_of(chain: Sequence[Link], number: int) -> int:
@@ -130,9 +125,8 @@ def stream_numbers(chain: Sequence[Link], precision: torch.dtype) -> tuple[float
     channels, kept = channels_of(chain), kept_of(chain)
     last = len(chain) - 1
     held = sum(kept[number] * n for number, n in channels.items())
-    moving = sum(n for number, n in channels.items() if number != last) + SCRATCH * max(
-        link.outputs for link in chain
-    )
+    scratch = max((COMBINED_SCRATCH if link.combined else SCRATCH) * link.outputs for link in chain)
+    moving = sum(channels.values()) - channels[last] + scratch
     exact = any(link.exact for link in chain)
     return held, moving, 4 if exact else precision.itemsize
 
@@ -205,17 +199,18 @@ class Stream:
             values[number] = layer.endless(values[source_of(chain, number)], others)
             layer.skipping = _Skipping(background, reaches[number], values[number])
 
-    def push(self, planes: Tensor, before: Callable[[int], None] = lambda layer: None) -> Iterator[Tensor]:
+    def push(self, planes: Tensor, report: Callable[[float], None]) -> Iterator[Tensor]:
         """Planes of the output (1, channels, planes, height, width) in their order, to be used before the next are
         asked for; with the last planes of the input all that are left.
 
-        ``before`` is told the number of each layer that is about to compute.
+        ``report`` is told the share of the work that is done before each layer computes.
         """
         seen, made = self.planes[SEEN], self.planes[len(self.layers) - 1]
         seen.room(planes.shape[2]).copy_(planes)
+        whole = self.count * sum(layer.weight.numel() for layer in self.layers)
         while True:
-            for number, layer in enumerate(self.layers):
-                before(number)
+            for layer in self.layers:
+                report(sum(other.made.end * other.weight.numel() for other in self.layers) / whole)
                 layer.compute(min(self.slab, layer.ready(self.count)))
             if made.end > made.first:
                 yield made.part(made.first, made.end)
@@ -247,11 +242,12 @@ class _Planes:
     def forget(self) -> None:
         """Drop the planes that nobody needs any more."""
         first = max(self.first, min((needed() for needed in self.needed), default=self.end))
-        if first > self.first:
-            # the two may overlap
-            kept = self.part(first, self.end).clone()
-            self.first = first
-            self.part(first, self.end).copy_(kept)
+        step = first - self.first
+        for start in range(first, self.end, step) if step else ():
+            # so few at a time that the two do not overlap
+            planes = self.part(start, min(self.end, start + step))
+            self.part(start - step, start - step + planes.shape[2]).copy_(planes)
+        self.first = first
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,8 @@ class Card:
                   subjects it was found
     cost          for each voxel of the network's input: "operations", "bytes" of memory in float32; the "radius"
                   in voxels that it sees, and that which its first layer is shown ("seen"), if any; of chains, which
-                  are streamed, numbers "held" and "moving" for each voxel of the face (see ``slabs.choose_slabs``)
+                  are streamed, numbers "held" and "moving" for each voxel of the face, and bytes of images ("image")
+                  if these are more than usual (see ``slabs.choose_slabs``)
     """
 
     name: str
@@ -78,7 +79,7 @@ class Card:
 
     @property
     def restoring(self) -> bool:
-        """Whether its network is given a scan on its own grid and told how it was made (see ``restoration``)."""
+        """Whether its network is given a scan on its own grid and what is known of it (see ``restoration``)."""
         return self.architecture.get("name") in RESTORING
 
     @property
@@ -166,6 +167,7 @@ def cost_of(network: Network) -> dict[str, float]:
     import torch
 
     from .engine import bytes_per_voxel
+    from .slabs import IMAGE_BYTES
     from .streaming import stream_numbers
 
     chain = network.chain()
@@ -176,6 +178,7 @@ def cost_of(network: Network) -> dict[str, float]:
         "radius": network.receptive_radius,
         **({"held": held, "moving": moving} if chain else {}),
         **({"seen": network.seen_radius} if network.seen_radius else {}),
+        **({"image": network.image_bytes} if chain and network.image_bytes != IMAGE_BYTES else {}),
     }
 
 

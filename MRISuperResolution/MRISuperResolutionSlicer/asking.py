@@ -157,7 +157,7 @@ def _check_blur(asked: Asked) -> None:
     if asked.blur is None:
         return
     if asked.blur not in known:
-        raise RequestError(f"The blur {asked.blur!r} is not known: give one of {', '.join(known)}, or none.")
+        raise RequestError(f"The blur {asked.blur!r} is not known: give one of {', '.join(known)}, or leave it out.")
     model = asked.chosen()
     if not model.undoes:
         raise RequestError(f"The model {model.name} interpolates and undoes nothing: leave out the blur.")

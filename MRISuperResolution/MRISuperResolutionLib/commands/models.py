@@ -39,7 +39,7 @@ def _text(card: Card) -> str:
         *(f"    {text}" for text in dict.fromkeys(_data(data) for data in card.training["data"])),
         *(f"  from step {step['from_step']} by: {step['command']}" for step in card.training["commands"]),
         "  on subjects it never saw, PSNR in dB and SSIM (of spline):",
-        *(f"    {_figure(figure)}" for figure in card.figures),
+        *(f"    {_figure(figure, card.restoring)}" for figure in card.figures),
     ]
     return "\n".join(lines)
 
@@ -55,10 +55,13 @@ def _data(data: dict[str, Any]) -> str:
     return f"{data['subject']} {data['contrast']} ({data['licence']}; {data['source']})"
 
 
-def _figure(figure: dict[str, Any]) -> str:
+def _figure(figure: dict[str, Any], tells: bool) -> str:
+    """``tells``: whether such networks may be told of the scan, and were if the figure does not say."""
     factors = "x".join(f"{f:g}" for f in figure["factors"])
     subject, contrast = figure["subject"], figure["contrast"]
     psnr = f"{figure['psnr_db']:.2f} ({figure['spline_psnr_db']:.2f})"
     ssim = f"{figure['ssim']:.4f} ({figure['spline_ssim']:.4f})"
     precision = figure.get("precision", "float32")
-    return f"{subject} {contrast} {factors}: {psnr}, {ssim}" + (f" in {precision}" if precision != "float32" else "")
+    known = ", told nothing" if tells and not figure.get("told", True) else ""
+    computed = f" in {precision}" if precision != "float32" else ""
+    return f"{subject} {contrast} {factors}{known}: {psnr}, {ssim}{computed}"

@@ -94,6 +94,7 @@ def run(options: argparse.Namespace) -> None:
     for figure in card.figures:
         gain = figure["psnr_db"] - figure["spline_psnr_db"]
         case = f"{figure['subject']} {figure['contrast']} {figure['factors']}, {figure['references']} reference(s)"
+        case += ", told nothing" if card.restoring and not figure["told"] else ""
         print(f"  {case}: {gain:+.2f} dB over spline")
     if job.protocol == FINETUNE and job.start:
         rows = before_and_after(find_card(job.start), card, truths, protocol, factors)

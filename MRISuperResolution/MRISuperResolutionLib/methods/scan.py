@@ -40,7 +40,7 @@ class Scan:
                 "give the factors that lie between the two sizes"
             )
 
-    def of(self, high: np.ndarray) -> np.ndarray:
+    def of(self, high: Any) -> Any:
         """D H x: array on the HR grid -> on the LR grid."""
         return apply_along_axes(self.matrices, high)
 
@@ -48,7 +48,7 @@ class Scan:
         """(D H)^T y: array on the LR grid -> on the HR grid."""
         return apply_along_axes([None if m is None else m.T for m in self.matrices], low)
 
-    def missing(self, high: np.ndarray, low: np.ndarray) -> np.ndarray:
+    def missing(self, high: Any, low: Any) -> Any:
         """y - D H x: what a volume does not explain of the scan, on the LR grid."""
         return low - self.of(high)
 

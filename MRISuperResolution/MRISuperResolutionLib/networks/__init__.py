@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 RESTORING = ("NullSpaceNet",)
-"""Networks that are given a scan on its own grid and told how it was made (see ``restoration``)."""
+"""Networks that are given a scan on its own grid and what is known of it (see ``restoration``)."""
 
 SIZES: dict[str, Collection[int]] = {
     "layers": range(2, 1025),

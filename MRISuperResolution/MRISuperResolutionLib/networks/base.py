@@ -11,6 +11,7 @@ from typing import Any, Literal, overload
 import torch
 from torch import Tensor, nn
 
+from ..slabs import IMAGE_BYTES
 from .sobel import gradient_magnitude
 
 SEEN = -1
@@ -59,11 +60,12 @@ class Network(nn.Module, ABC):
     dimensions        2 or 3 spatial axes
     factor            output voxels per input voxel along each of them (1: works on the target grid)
     references        further input channels: other contrasts of the subject on the target grid
-    restoring         whether it is given a scan on its own grid and told how it was made (see ``restoration``)
+    restoring         whether it is given a scan on its own grid and what is known of it (see ``restoration``)
     gradient_input    whether the first layer sees the gradient of the first channel too (Du & He, Eq. 5)
     seen_radius       input voxels to each side that what the first layer sees depends on
     receptive_radius  input voxels to each side that an output voxel can depend on
     width             most feature maps alive per input voxel during inference, for the memory forecast
+    image_bytes       of each input voxel that is streamed: what is made of it and of the output besides feature maps
     """
 
     dimensions: int
@@ -73,6 +75,7 @@ class Network(nn.Module, ABC):
     gradient_input: bool = False
     receptive_radius: int
     width: int
+    image_bytes: int = IMAGE_BYTES
 
     @property
     def inputs(self) -> int:
@@ -102,8 +105,9 @@ class Network(nn.Module, ABC):
         return int(self.gradient_input)
 
     def chain(self, corner: Tensor | None = None) -> list[Link] | None:
-        """The layers of a network that is no more than 3D convolutions, each of what one before it gave, between
-        ``seen`` and ``completed``; None for all others. The engine can stream a chain (see ``streaming``).
+        """The layers of a network that is no more than 3D convolutions, and sums and products of their outputs voxel
+        by voxel, between ``seen`` and ``completed``; None for all others. The engine can stream a chain (see
+        ``streaming``).
 
         ``corner`` is one voxel of the input (1, inputs, 1, 1, 1), for networks that are told there what holds
         everywhere; None where no more than the sizes of the layers are asked for.

@@ -1,9 +1,9 @@
-"""NullSpaceNet: works on the scan's own grid, is told how the scan was made, and gives the detail that it lacks.
+"""NullSpaceNet: works on the scan's own grid, is told what is known of the scan, and gives the detail that it lacks.
 
 Our own network: what DGGRN (Du & He 2019) is in 2D, brought to 3D, as they suggest in their conclusion; one set of
 weights for all factors and blurs, as Pham et al. 2017 (section 4) ask of one network for several factors. What it
-gives is brought to the target grid and made to explain the scan by ``restoration``: it learns the null space of the
-acquisition alone.
+gives is brought to the target grid by ``restoration`` and, where it is known how the scan was made, made to explain
+it: there it learns the null space of the acquisition alone.
 """
 
 from __future__ import annotations
@@ -163,6 +163,11 @@ class NullSpaceNet(Network):
         if self.doubt is None:
             return detail
         return torch.cat([detail, shuffled(self.doubt(features.detach()))], dim=1)
+
+    @property
+    def image_bytes(self) -> int:  # type: ignore[override]
+        # of the output as found, scaled, in its cells and put together
+        return 4 * (self.inputs + 2 * len(self.channels) + 4 * self.outputs * FINENESS**3)
 
     @property
     def gradient(self) -> slice:

@@ -40,7 +40,7 @@ class Piece:
 
 class Examiner:
     """Calling it with a network gives {"gain FACTORS": dB over cubic spline, mean over the volumes}, and "gain",
-    the mean over the factors; {} where there are no volumes.
+    the mean of these; {} where there are no volumes.
 
     ``factors`` are those of networks on the target grid; others are looked at with their own. In 2D the first
     plane of each volume is looked at. Networks on the scan's grid are looked at twice, told how the scan was made and

@@ -41,7 +41,7 @@ SHORT_RUN: dict[str, Any] = {
 
 FIGURES = [f"{weights}_{figure}" for weights in ("spline", "start", "tuned") for figure in ("psnr_db", "ssim")]
 
-COLUMNS = ["subject", "contrast", "plane", "factors", "references", *FIGURES]
+COLUMNS = ["subject", "contrast", "plane", "factors", "references", "told", *FIGURES]
 
 
 def finetuning(start: str | None, **overrides: Any) -> Protocol:
@@ -89,7 +89,8 @@ def before_and_after(
 ) -> list[dict[str, Any]]:
     """PSNR in dB and SSIM of spline, ``start`` and ``tuned`` (which has its figures) on the validation volumes.
 
-    A row of ``COLUMNS`` for each case, and their mean; none where there are no validation volumes.
+    A row of ``COLUMNS`` for each case, and their mean, apart where the network was told of the scan and where not;
+    none where there are no validation volumes.
     """
     before = [
         trial.figure() for trial in trials(start, [t for t in truths if t.split == "validate"], protocol, factors)
@@ -102,14 +103,18 @@ def before_and_after(
         strict=True,
     )
     rows = [_row(old, new) for old, new in pairs]
-    if rows:
-        rows.append({"subject": "mean", **{name: np.mean([row[name] for row in rows]) for name in FIGURES}})
-    return rows
+    kinds = dict.fromkeys(row["told"] for row in rows)
+    return rows + [_mean([row for row in rows if row["told"] == told]) for told in kinds]
+
+
+def _mean(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    means = {name: np.mean([row[name] for row in rows]) for name in FIGURES}
+    return {"subject": "mean", "told": rows[0]["told"], **means}
 
 
 def _row(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     return {
-        **{name: new[name] for name in ("subject", "contrast", "plane", "references")},
+        **{name: new[name] for name in ("subject", "contrast", "plane", "references", "told")},
         "factors": "x".join(f"{f:g}" for f in new["factors"]),
         **{name: new[name] for name in ("spline_psnr_db", "spline_ssim")},
         **{f"start_{name}": old[name] for name in ("psnr_db", "ssim")},

@@ -25,7 +25,6 @@ from .truth import Truth
 SHARE_IN_3D = 0.7
 """Of batches, where there are volumes that are true in 3D and slices: what is asked for most is learned most."""
 
-
 HARDLY_BLURRED = (0.01, 0.7)
 """Sigma in HR voxels where k-space was cut: filters against ringing are that mild."""
 

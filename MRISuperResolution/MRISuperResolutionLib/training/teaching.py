@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from ..errors import RequestError
 from ..networks.base import Network
 from .circle import CircleLesson
 from .cpce import CPCELesson
@@ -26,5 +27,11 @@ def make_lesson(network: Network, protocol: Protocol, examine: Callable[[Network
 
 
 def make_stream(truths: Sequence[Truth], network: Network, protocol: Protocol) -> PatchStream | ScanStream:
-    """The batches that ``network`` learns from."""
+    """The batches that ``network`` learns from; RequestError for settings that it can make nothing of."""
+    if protocol.truncated_share and not protocol.untold_share:
+        raise RequestError("truncated_share is a share of the blocks of untold_share: give that, too")
+    if not network.restoring and (protocol.untold_share or protocol.told_spread):
+        raise RequestError(
+            "untold_share and told_spread are of what a network on the scan's grid is told: leave them out for others"
+        )
     return (ScanStream if network.restoring else PatchStream)(truths, network, protocol)
