@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 DIFFERENCE_SHARE = 0.15
 """Share of the intensity range at which the colours of a difference map end."""
 
+UNEXPLAINED_SHARE = 0.03
+"""The same for what is not explained of the input."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -51,14 +54,16 @@ def compare(rows: Sequence[Row], path: Path) -> None:
         titles = ["truth", f"input, {row.title}", "spline", "result"]
         for axis, picture, title in zip(line, pictures.values(), titles, strict=False):
             show(axis, picture, title, _aspect(row), cmap="gray", vmin=low, vmax=high)
-        reach = DIFFERENCE_SHARE * (high - low)
         differences = {f"{name} - truth": pictures[name] - pictures["truth"] for name in ("spline", "result")}
+        shares = dict.fromkeys(differences, DIFFERENCE_SHARE)
         if row.unexplained is not None:
             differences["input - scan of result"] = _picture(row, "unexplained")
+            shares["input - scan of result"] = UNEXPLAINED_SHARE
         for axis in line[4:]:
             axis.set_axis_off()
         for axis, (name, difference) in zip(line[4:], differences.items(), strict=False):
-            title = f"{name}, ±{DIFFERENCE_SHARE:.0%}"
+            reach = shares[name] * (high - low)
+            title = f"{name}, ±{shares[name]:.0%}"
             show(axis, difference, title, _aspect(row), cmap="RdBu_r", vmin=-reach, vmax=reach)
     figure.savefig(path, dpi=100)
 
