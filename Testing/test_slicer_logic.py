@@ -181,7 +181,7 @@ def test_an_output_of_another_kind_is_refused(logic):
         ({"model": "slices", "scale": 3}, "2 times finer"),
         ({"registerReference": True}, "no reference to register"),
         ({"maxMemory": 0}, "positive number of GiB"),
-        ({"blur": "wide"}, "give one of thickness, fixed, or none"),
+        ({"blur": "wide"}, "give one of thickness, fixed, none, or leave it out"),
         ({"model": "spline", "blur": "fixed"}, "leave out the blur"),
         ({"model": "spline", "doubts": True}, "choose a network"),
         ({"doubts": True}, "depends on the scanner's blur"),
