@@ -504,7 +504,7 @@ def test_an_input_is_refused(mrisr_here, tmp_path, results, name, make, words):
         ("", "--model"),
         ("--model spline --sharpen", "--sharpen"),
         ("--model spline --blur fixed", "interpolates"),
-        ("--model plain --blur none", "--blur"),
+        ("--model plain --blur wide", "--blur"),
         ("--model plain --sigma 1", "--blur"),
         ("--model plain --noise-level 0.1", "--blur"),
         ("--model plain --blur thickness --sigma 1", "leave one"),
