@@ -105,7 +105,7 @@ def upscale_into(
                 network makes is changed so that it explains ``volume``, as closely as the noise allows (see
                 ``methods.consistency.made_consistent``)
     expect_errors
-                whether to compute the errors to expect, of models that tell them; it takes a tenth of the time
+                whether to compute the errors to expect, of models that tell them; it takes up to a fifth of the time
     progress    is told how far the work is; may raise ``Cancelled``
 
     The header of the result says how it was made. ``volume`` is left as it was. Raises RequestError for a
