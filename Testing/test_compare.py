@@ -243,6 +243,16 @@ def test_protocols_are_the_papers_and_options_override_them(mrisr_here, heads, t
     assert all(float(row["high_frequency_error"]) == pytest.approx(1, abs=0.01) for row in rows)
 
 
+def test_several_protocols_in_one_run_ask_for_a_case_once(mrisr_here, heads, tmp_path):
+    out = tmp_path / "out"
+    protocols = ("--protocol", "volumes", "pham2017", "mri-gan")
+    outcome = mrisr_here("compare", heads, *protocols, "--methods", "spline", "--out", out)
+    assert outcome.code == 0, outcome.err
+    own = [row["label"] for row in scores(out) if row["subject"] == "sub-0"]
+    mixed = ["T1w 2x2x3", "T1w 2x2.5x2", "T1w 2x3x3", "T1w 2.5x2.5x2.5"]
+    assert own == ["T1w 2x2x2", "T1w 3x3x3", "T1w 4x4x4", *mixed, "T1w 1x1 axial k-space 0.5"]
+
+
 def test_every_kind_of_case_has_its_picture(mrisr_here, heads, tmp_path):
     out = tmp_path / "out"
     outcome = mrisr_here("compare", heads, "--factors", "2", "1,1,3", "--methods", "linear", "slices", "--out", out)

@@ -23,11 +23,36 @@ def evaluate(
     kept: Sequence[float] | None = None,
     structure: Volume | None = None,
 ) -> dict[str, Any]:
+    """Compare ``result`` with ``truth`` voxel by voxel on the grid of ``truth``, and where it lies.
+
+    What ``voxel_errors`` gives, and
+
+    contrast_error, volume_error  with ``structure`` (see ``structures.structure_errors``)
+    geometry_error_mm     largest distance between the outer corners of the two grids
+    shift_voxels          length of the shift that brings the result onto the truth best
+
+    Raises RequestError as ``voxel_errors``, and for what ``structure_errors`` refuses.
+    """
+    if structure:
+        _check_grid(structure, truth)
+    errors = voxel_errors(result, truth, mask, kept=kept)
+    x, y = result.array.astype(np.float64), truth.array.astype(np.float64)
+    return {
+        **errors,
+        **({} if structure is None else structure_errors(x, y, _voxels(structure))),
+        "geometry_error_mm": result.grid.distance_to(truth.grid),
+        "shift_voxels": shift(x, y),
+    }
+
+
+def voxel_errors(
+    result: Volume, truth: Volume, mask: Volume | None = None, *, kept: Sequence[float] | None = None
+) -> dict[str, Any]:
     """Compare ``result`` with ``truth`` voxel by voxel on the grid of ``truth``.
 
     psnr_db               10 log10(range^2 / mean squared error)
     ssim                  mean of the 3D structural similarity with Gaussian weights of sigma 1.5 voxels
-                          (Wang et al. 2004), computed on the whole volume
+                          (Wang et al. 2004)
     ssim_slices           the same of each axial slice by itself, as 2D methods are judged in the papers
     nrmse                 root mean squared error over the range
     gradient_error        root mean square of the difference of the gradients' magnitudes (central differences,
@@ -35,22 +60,15 @@ def evaluate(
     high_frequency_error  with ``kept``, the share of the Fourier line along i, j, k that the input holds (1 over the
                           factor): root mean square of the error above the input's Nyquist limit over that of the
                           truth there. 1 where nothing is restored, above 1 where more is invented than restored
-    contrast_error, volume_error  with ``structure`` (see ``structures.structure_errors``)
-    geometry_error_mm     largest distance between the outer corners of the two grids
-    shift_voxels          length of the shift that brings the result onto the truth best
     voxels                how many are compared
     data_range            largest minus smallest value of the truth among them
 
     With ``mask`` (a number other than zero inside, on the same grid) the errors, the means of SSIM and the
-    range are taken inside it; filters and windows reach beyond. Raises RequestError for volumes on other grids,
-    for an empty mask, and for what ``structure_errors`` refuses.
+    range are taken inside it; filters and windows reach beyond. Raises RequestError for volumes on other grids, and
+    for an empty mask.
     """
-    for other in (result, *(volume for volume in (mask, structure) if volume)):
-        if other.grid.size != truth.grid.size or other.grid.distance_to(truth.grid) > SAME_GRID_MM:
-            raise RequestError(
-                f"{other.name} ({_grid_text(other)}) does not lie on the grid of {truth.name} ({_grid_text(truth)}): "
-                "upscale to it with --spacing"
-            )
+    for other in (result, *([mask] if mask else [])):
+        _check_grid(other, truth)
     check_image(truth)
     check_image(result)
     check_packages()
@@ -70,12 +88,17 @@ def evaluate(
         "nrmse": error / data_range,
         "gradient_error": _share((gradients[0] - gradients[1])[inside], gradients[1][inside]),
         **({} if kept is None else {"high_frequency_error": _high_frequency_error(x, y, inside, kept)}),
-        **({} if structure is None else structure_errors(x, y, _voxels(structure))),
-        "geometry_error_mm": result.grid.distance_to(truth.grid),
-        "shift_voxels": shift(x, y),
         "voxels": int(inside.sum()),
         "data_range": data_range,
     }
+
+
+def _check_grid(other: Volume, truth: Volume) -> None:
+    if other.grid.size != truth.grid.size or other.grid.distance_to(truth.grid) > SAME_GRID_MM:
+        raise RequestError(
+            f"{other.name} ({_grid_text(other)}) does not lie on the grid of {truth.name} ({_grid_text(truth)}): "
+            "upscale to it with --spacing"
+        )
 
 
 def check_packages() -> None:

@@ -38,7 +38,10 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
 def add_degradation_arguments(parser: argparse.ArgumentParser) -> None:
     """The options that say how (see ``protocols.Degradation``)."""
     parser.add_argument(
-        "--protocol", choices=list(PROTOCOLS), help="degrade as that paper does; the options below override it"
+        "--protocol",
+        nargs="+",
+        choices=list(PROTOCOLS),
+        help="degrade as these papers do, or volumes as we do; the options below override them",
     )
     parser.add_argument("--factors", nargs="+", metavar="F", help="as 2 or 1,1,3 (i, j, k); default: 2")
     parser.add_argument(
@@ -123,21 +126,27 @@ def _draw(cases: Sequence[Case], scores: Sequence[Score], folder: Path) -> None:
         write_whole(folder / f"{name}.png", draw(case, [score for score in scores if score.case == case.key]))
 
 
-def _degradation(options: argparse.Namespace) -> Degradation:
-    """That of the protocol, with the options that are given in place of its settings."""
+def _degradations(options: argparse.Namespace) -> list[Degradation]:
+    """Those of the protocols, with the options that are given in place of their settings."""
     given = {entry.name: getattr(options, entry.name) for entry in fields(Degradation)}
-    base = PROTOCOLS[options.protocol] if options.protocol else Degradation()
-    return replace(base, **{name: value for name, value in given.items() if value is not None})
+    bases = [PROTOCOLS[name] for name in options.protocol or ()] or [Degradation()]
+    return [replace(base, **{name: value for name, value in given.items() if value is not None}) for base in bases]
 
 
 def make_cases(options: argparse.Namespace) -> list[Case]:
-    """What the options of data and degradation ask for."""
+    """What the options of data and degradation ask for; what several protocols ask for, once."""
     from ..comparing.case import cases
 
-    degradation = _degradation(options)
-    refuse_unused(degradation.blur, options.sigma, options.radius)
-    factors = [_factors(text) for text in degradation.factors]
-    return cases(_truths(options), factors, degradation.planes, _settings(degradation))
+    degradations = _degradations(options)
+    for degradation in degradations:
+        refuse_unused(degradation.blur, options.sigma, options.radius)
+    truths = _truths(options)
+    found: dict[tuple[str, str], Case] = {}
+    for degradation in degradations:
+        factors = [_factors(text) for text in degradation.factors]
+        for case in cases(truths, factors, degradation.planes, _settings(degradation)):
+            found.setdefault((case.truth.subject, case.key), case)
+    return list(found.values())
 
 
 def _truths(options: argparse.Namespace) -> list[Truth]:

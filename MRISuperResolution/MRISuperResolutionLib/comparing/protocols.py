@@ -1,4 +1,4 @@
-"""The degradations of the papers, by name; needs neither numpy nor torch."""
+"""The degradations of the papers, and our own, by name; needs neither numpy nor torch."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ class Degradation:
 
 
 PROTOCOLS = {
+    # our own: volumes, at the factors of the papers' tables
+    "volumes": Degradation(factors=("2", "3", "4")),
     # section 4.2: slices of three planes, a Gaussian kernel of 3 x 3 with a standard deviation of 1, then every 2nd,
     # 3rd or 4th sample
     "du2019": Degradation(

@@ -13,7 +13,7 @@ from ..device import Computing
 from ..memory import GIB, forget_peak, peak_memory
 from ..methods.base import Method
 from ..methods.scan import Scan
-from ..metrics import evaluate
+from ..metrics import voxel_errors
 from ..noise import noise_of
 from ..progress import Quiet
 from ..tissue import tissue
@@ -25,7 +25,7 @@ from .contenders import contender
 from .told import split, told
 
 METRICS = ("psnr_db", "ssim", "ssim_slices", "nrmse", "gradient_error", "high_frequency_error")
-"""Of those that ``evaluate`` gives."""
+"""Of those that ``voxel_errors`` gives."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def attempt(method: str, case: Case, computing: Computing, everywhere: bool = Fa
     result = brought_back(method, found, case, low, computing)
     seconds, peak = time.perf_counter() - start, peak_memory()
     mask = None if everywhere else Volume(tissue(high.array).astype(np.uint8), high.grid)
-    figures = evaluate(result, high, mask, kept=case.kept)
+    figures = voxel_errors(result, high, mask, kept=case.kept)
     return Score(
         *common,
         model=model.name,

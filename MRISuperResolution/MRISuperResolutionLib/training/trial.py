@@ -12,7 +12,7 @@ from ..acquisition import Acquisition
 from ..device import Computing
 from ..figures import Row, repeated
 from ..grid import Triple
-from ..metrics import evaluate
+from ..metrics import voxel_errors
 from ..progress import Quiet
 from ..upscaling import upscale, upscale_in_full
 from ..volume import Volume, divisible
@@ -46,7 +46,7 @@ class Trial:
 
     def figure(self) -> dict[str, Any]:
         """PSNR in dB and SSIM of result and spline, for a card."""
-        found, spline = evaluate(self.result, self.high), evaluate(self.spline, self.high)
+        found, spline = voxel_errors(self.result, self.high), voxel_errors(self.spline, self.high)
         return {
             "subject": self.truth.subject,
             "contrast": self.truth.contrast,
