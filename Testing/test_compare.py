@@ -279,6 +279,16 @@ def test_a_family_stands_for_the_weights_that_serve_the_case(monkeypatch, weight
     assert contender("nmu", other, other.pair()[1], 2)[1] == 1
 
 
+@pytest.mark.parametrize(
+    ("factors", "plane", "name"),
+    [((2, 2, 2), None, "recnn10-multimodal"), ((2, 2, 1), "axial", "recnn2d-multimodal")],
+)
+def test_of_a_family_slices_and_volumes_have_their_own(factors, plane, name):
+    assert family(name) == "multimodal"
+    case = Case(truth(), Acquisition(factors), plane)
+    assert contender("multimodal", case, case.pair()[1], 1)[0].name == name
+
+
 def test_a_truth_serves_where_it_is_true():
     axial = truth(planes=("axial",))
     found = cases([axial, truth()], [[2]], ["axial", "sagittal"], Acquisition((1, 1, 1), kspace=(0.5,) * 3))

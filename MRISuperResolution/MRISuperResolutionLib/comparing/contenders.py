@@ -17,6 +17,9 @@ from .told import check_telling, split
 SUFFIX = re.compile(r"(-(t1w|t2w|flair|pdw))*(-x\d+)?$")
 """What a family's name lacks: contrasts and a factor."""
 
+DEPTH = re.compile(r"^recnn(2d|\d+)-(?=multimodal)")
+"""And what the multimodal networks are made of, of which there is one family for slices and volumes."""
+
 
 def listed() -> list[str]:
     """All names: the methods, then the families of weights, those of the baselines first."""
@@ -24,7 +27,7 @@ def listed() -> list[str]:
 
 
 def family(name: str) -> str:
-    return SUFFIX.sub("", name)
+    return DEPTH.sub("", SUFFIX.sub("", name))
 
 
 def check(names: list[str]) -> None:
@@ -44,12 +47,14 @@ def contender(name: str, case: Case, low: Volume, references: int) -> tuple[Card
     """The model that ``name`` stands for in this case, and how many references it is given; None where there is none.
 
     What stands behind its + makes no difference (see ``told``). Of a family, the weights that were made for the
-    case's contrast and factors; of several, the first.
+    case's contrast and factors; of several, the first of those for slices where slices are degraded, for volumes
+    elsewhere.
     """
     name, _ = split(name)
     if name in listed() and name not in METHODS:
         models: list[Card | Method] = [c for c in [*baselines(), *catalogue()] if family(c.name) == name]
         models = [m for m in models if isinstance(m, Card) and case.truth.contrast in m.contrasts]
+        models.sort(key=lambda model: (model.dimensions == 2) != (case.plane is not None))
     else:
         models = [find_model(name)]
     for model in models:
