@@ -20,6 +20,7 @@ from .request import Plan
 from .restoration import Restoration
 from .rooms import EVERYWHERE, Pieces, Turned
 from .sources import Channels, Interpolated, Source
+from .views import views
 from .weights import Card, load_network
 
 if TYPE_CHECKING:
@@ -72,12 +73,12 @@ def by_network(
             **(_told(acquisition) if acquisition else {}),
         }
 
-    def compute(source: Source, into: Into) -> Prepared:
-        return _compute(ready, source, into, computing, progress, kept)
+    def compute(source: Source, into: Into, used: Prepared = ready, number: int = 0, count: int = 1) -> Prepared:
+        return _compute(used, source, into, computing, progress, kept, number, count)
 
     def run(low: np.ndarray, references: list[np.ndarray], begin: Begin) -> Computed:
         if card.restoring:
-            used, high, found = _restored(low, references, card, plan_, acquisition, compute)
+            used, high, found = _restored(low, references, card, plan_, acquisition, compute, ready)
         elif acquisition:
             used, high, found = _explaining(low, references, card, plan_, acquisition, compute)
         else:
@@ -97,27 +98,44 @@ def _restored(
     card: Card,
     plan_: Plan,
     acquisition: Acquisition | None,
-    compute: Callable[[Source, Into], Prepared],
+    compute: Callable[..., Prepared],
+    ready: Prepared,
 ) -> tuple[Prepared, np.ndarray, Computed]:
     """What computed, the result, and what is known of it, for a network on the scan's grid."""
-    from .engine import output_shape
-
     restoration = Restoration(acquisition, plan_.target.size, low.shape)
-    source = restoration.source(low, references, card.references)
+    used, made = _averaged(low, references, card, plan_, restoration, compute, ready)
     references.clear()
-    made: list[np.ndarray] = []
-
-    def into(used: Prepared) -> Pieces:
-        made[:] = [np.empty(output_shape(used.network, source), np.float32)]
-        return made[0]
-
-    used = compute(source, into)
-    detail, doubt = (made[0], None) if made[0].ndim == 3 else made[0]
+    detail, doubt = (made, None) if made.ndim == 3 else made
     high = restoration.volume(detail, low)
     missing = restoration.missing(high, low)
     found = _unexplained(missing) | ({} if restoration.told else {"unexplained_by": restoration.blur})
     expected = None if doubt is None else restoration.expected_error(doubt) * np.float32(card.trust["factor"])
     return used, high, Computed(found, missing, expected)
+
+
+def _averaged(
+    low: np.ndarray,
+    references: list[np.ndarray],
+    card: Card,
+    plan_: Plan,
+    restoration: Restoration,
+    compute: Callable[..., Prepared],
+    used: Prepared,
+) -> tuple[Prepared, np.ndarray]:
+    """What computed, and what the network makes of the scan, in the mean of its views."""
+    from .engine import output_shape
+
+    seen = views(plan_.factors)
+    total: np.ndarray | None = None
+    for number, view in enumerate(seen):
+        source = restoration.source(low, references, card.references, view)
+        made = np.empty(output_shape(used.network, source), np.float32)
+        used = compute(source, lambda used, made=made: made, used, number, len(seen))
+        turned_back = made[..., *view]
+        total = turned_back if total is None else np.add(total, turned_back, out=total)
+    assert total is not None
+    total /= len(seen)
+    return used, total
 
 
 def _explaining(
@@ -126,7 +144,7 @@ def _explaining(
     card: Card,
     plan_: Plan,
     acquisition: Acquisition,
-    compute: Callable[[Source, Into], Prepared],
+    compute: Callable[..., Prepared],
 ) -> tuple[Prepared, np.ndarray, Computed]:
     """The same for all other networks, the result being made to explain the scan."""
     high = np.empty(plan_.target.size, np.float32)
@@ -171,13 +189,24 @@ def _prepare(card: Card, computing: Computing, progress: Progress) -> Prepared:
 
 
 def _compute(
-    ready: Prepared, source: Source, into: Into, computing: Computing, progress: Progress, kept: int
+    ready: Prepared,
+    source: Source,
+    into: Into,
+    computing: Computing,
+    progress: Progress,
+    kept: int,
+    number: int = 0,
+    count: int = 1,
 ) -> Prepared:
-    """What computed the network's output: the CPU where "auto" found a GPU that is too small."""
+    """What computed the network's output: the CPU where "auto" found a GPU that is too small.
+
+    It is computed for the time ``number`` (from 0) of ``count``.
+    """
     from .engine import run_network_into
 
-    if computing.device == "auto":
+    if computing.device == "auto" and number == 0:
         progress.say(f"computing on {ready.device}")
+    start, stop = (PREPARED + (0.95 - PREPARED) * n / count for n in (number, number + 1))
     try:
         run_network_into(
             into(ready),
@@ -186,7 +215,7 @@ def _compute(
             device=ready.device,
             precision=ready.precision,
             memory_limit=memory_limit(computing.max_memory) - (kept if ready.device.type == "cpu" else 0),
-            report=Stage(progress, PREPARED, 0.95, "computing").report,
+            report=Stage(progress, start, stop, "computing").report,
         )
         return ready
     except OutOfMemory:
@@ -194,4 +223,4 @@ def _compute(
             raise
     progress.say(f"{ready.device} has too little memory: computing on the CPU")
     on_cpu = replace(ready, device=choose_device("cpu"))
-    return _compute(on_cpu, source, into, replace(computing, device="cpu"), progress, kept)
+    return _compute(on_cpu, source, into, replace(computing, device="cpu"), progress, kept, number, count)

@@ -16,6 +16,7 @@ from .request import Plan
 from .rooms import AT_ONCE
 from .slabs import IMAGE_BYTES, choose_slabs
 from .tiling import choose_tile, tiles
+from .views import views
 from .weights import Card
 
 if TYPE_CHECKING:
@@ -88,7 +89,8 @@ def forecast(
     itemsize = 4 if precision == "float32" or (precision == "auto" and not processor_has_bfloat16()) else 2
     computed = _computed(card, size, radius, max(0, memory_limit - resting), itemsize)
     voxels, memory = computed or (math.prod(size), 0)
-    return Forecast(plan.target, resting + memory, card.cost["operations"] * voxels * share)
+    times = len(views(plan.factors)) if card.restoring else 1
+    return Forecast(plan.target, resting + memory, card.cost["operations"] * voxels * share * times)
 
 
 def _resting(process: int, grid: Grid, card: Card | Method | None, plan: Plan, expect_errors: bool) -> int:

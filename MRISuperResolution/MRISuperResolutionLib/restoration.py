@@ -16,6 +16,7 @@ from .grid import Triple, axes_by_factor
 from .methods.consistency import Consistency, damping_of
 from .methods.scan import Scan
 from .operators import resample
+from .views import AS_IT_IS, View
 
 FINENESS = 3
 """Cells of the detail's grid along each edge of a voxel of the scan."""
@@ -66,14 +67,16 @@ class Restoration:
         self.order = axes_by_factor(factors)
         self.conditions = conditions(acquisition, [factors[axis] for axis in self.order])
 
-    def source(self, low: np.ndarray, references: Sequence[np.ndarray] = (), taken: int = 0) -> np.ndarray:
+    def source(
+        self, low: np.ndarray, references: Sequence[np.ndarray] = (), taken: int = 0, view: View = (AS_IT_IS,) * 3
+    ) -> np.ndarray:
         """The network's input (1 + 7 + 27 taken, *space): of the scan [i, j, k] and of references over the same box,
-        on any grid; zeros for those that lack."""
-        images = [low.transpose(self.order)[None]]
+        on any grid; zeros for those that lack. ``view``: of the space, of all of them."""
+        images = [np.ascontiguousarray(low.transpose(self.order)[view])[None]]
         images += [np.full_like(images[0], value) for value in self.conditions]
         for reference in references:
             fine = resample(reference, [n * FINENESS for n in self.low]).transpose(self.order)
-            images.append(_cells(fine))
+            images.append(_cells(fine[view]))
         lacking = (taken - len(references)) * FINENESS**3
         images += [np.zeros((lacking, *images[0].shape[1:]), low.dtype)] * (lacking > 0)
         return np.concatenate(images)

@@ -27,6 +27,7 @@ from ..progress import Quiet
 from ..restoration import Restoration
 from ..streaming import share_to_compute
 from ..upscaling import upscale
+from ..views import views
 from ..volume import Volume
 from ..weights import Card, find_card, load_network
 from .others import DEFAULT, Task, best_window, monai, plain
@@ -148,6 +149,7 @@ def _measured(
     needed = math.prod(task.source.shape[1:])
     computed = planned(network, task.source.shape[1:], precision, most) or needed
     left = share_to_compute(network, task.source) if network.chain() else 1.0
+    times = len(views(factors)) if card.restoring else 1
     return Result(
         card.name,
         str(device),
@@ -155,17 +157,17 @@ def _measured(
         seconds,
         math.prod(results[0].grid.size) / seconds,
         1 - left,
-        card.cost["operations"] * needed * left / seconds / peak,
+        card.cost["operations"] * needed * left * times / seconds / peak,
         computed / needed - 1,
         peak_bytes / GIB if peak_bytes else None,
-        **(_beside(task, seconds, setting, most, known) if setting.beside else {}),
+        **(_beside(task, seconds / times, setting, most, known) if setting.beside else {}),
     )
 
 
 def _beside(
     task: Task, seconds: float, setting: Setting, most_bytes: int, known: dict[str, tuple[np.ndarray, float]]
 ) -> dict[str, Any]:
-    """The figures of a ``Result`` that need others than us."""
+    """The figures of a ``Result`` that need others than us; ``seconds`` for each time that the network is run."""
     exact = replace(task, precision=torch.float32)
 
     def of(name: str, run: Callable[[], np.ndarray]) -> tuple[np.ndarray, float]:

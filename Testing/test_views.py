@@ -1,0 +1,108 @@
+"""Mirrored views of a scan, whose results are averaged."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from conftest import save
+from hypothesis import given
+from hypothesis import strategies as st
+
+from MRISuperResolutionLib.acquisition import Acquisition
+from MRISuperResolutionLib.device import Computing
+from MRISuperResolutionLib.forecast import forecast
+from MRISuperResolutionLib.grid import Grid
+from MRISuperResolutionLib.intensity import Normalisation
+from MRISuperResolutionLib.memory import GIB
+from MRISuperResolutionLib.networks.null_space import NullSpaceNet
+from MRISuperResolutionLib.phantom import brain_phantom
+from MRISuperResolutionLib.request import plan
+from MRISuperResolutionLib.restoration import Restoration
+from MRISuperResolutionLib.upscaling import upscale
+from MRISuperResolutionLib.views import AS_IT_IS, views
+from MRISuperResolutionLib.volume import Volume
+from MRISuperResolutionLib.weights import find_card, load_network
+
+SIZE = (16, 19, 18)
+
+FACTORS = st.floats(1, 6)
+
+
+@given(factors=st.tuples(FACTORS, FACTORS, FACTORS))
+def test_each_view_mirrors_back_and_together_they_favour_no_side(factors):
+    array = np.arange(24).reshape(2, 3, 4)
+    found = views(factors)
+    assert found[0] == (AS_IT_IS,) * 3
+    seen = [array[view] for view in found]
+    for view, mirrored in zip(found, seen, strict=True):
+        np.testing.assert_array_equal(mirrored[view], array)
+        # a scan that is mirrored so has the same views
+        assert {again[view].tobytes() for again in seen} == {again.tobytes() for again in seen}
+    assert len({mirrored.tobytes() for mirrored in seen}) == len(seen)
+
+
+@given(factors=st.tuples(FACTORS, FACTORS, FACTORS), other=st.permutations(range(3)))
+def test_no_voxel_of_the_result_takes_longer_than_one_between_thick_slices(factors, other):
+    count = len(views(factors))
+    assert count in (1, 2, 4)
+    assert count == 1 or count / math.prod(factors) <= 1 / 4
+    assert len(views([factors[axis] for axis in other])) == count
+
+
+@pytest.fixture(scope="module")
+def restless(tmp_path_factory):
+    """Weights of a small network whose detail is not zero."""
+    torch.manual_seed(0)
+    network = NullSpaceNet(filters=4, blocks=1, guidance_layers=1)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    folder = tmp_path_factory.mktemp("weights")
+    save(folder, "restless", network, {"lowest": 1.0, "highest": 6.0})
+    return str(folder / "restless.safetensors")
+
+
+def scan(factors):
+    head = brain_phantom(tuple(int(n * f) for n, f in zip(SIZE, factors, strict=True)), "T1w")
+    return Volume(Acquisition(factors).apply(head), Grid(SIZE, factors))
+
+
+@pytest.mark.parametrize("factors", [(2, 2, 2), (1, 3, 3), (3, 2, 3), (1, 1, 3)])
+def test_the_result_is_that_of_the_mean_of_the_views(restless, factors):
+    low = scan(factors)
+    result = upscale(low, restless, scale=factors, computing=Computing(precision="float32"))
+    # the plain way: the network on the whole of each
+    restoration = Restoration(None, result.grid.size, SIZE)
+    normalisation = Normalisation.of(low.array)
+    array = normalisation.apply(low.array)
+    network = load_network(find_card(restless)).eval()
+    details = []
+    for view in views(factors):
+        with torch.inference_mode():
+            source = torch.from_numpy(restoration.source(array, view=view))
+            details.append(network(source[None])[0, 0].numpy()[view])
+    assert len(details) == 1 or np.abs(details[0] - details[1]).max() > 1e-3
+    expected = normalisation.undo(restoration.volume(np.mean(details, axis=0), array))
+    np.testing.assert_allclose(result.array, expected, atol=1e-4 * np.ptp(expected))
+
+
+@pytest.mark.parametrize("factors", [(2, 2, 2), (3, 3, 3)])
+def test_a_mirrored_scan_gives_the_mirrored_result(restless, factors):
+    low = scan(factors)
+    exact = Computing(precision="float32")
+    result = upscale(low, restless, scale=factors, computing=exact).array
+    for view in views(factors)[1:]:
+        mirrored = Volume(np.ascontiguousarray(low.array[view]), low.grid)
+        again = upscale(mirrored, restless, scale=factors, computing=exact).array[view]
+        np.testing.assert_allclose(again, result, atol=1e-4 * np.ptp(result))
+
+
+def test_the_forecast_counts_the_views(restless):
+    card = find_card(restless)
+
+    def operations(factors):
+        return forecast(Grid((64, 64, 64)), card, plan(Grid((64, 64, 64)), card, scale=factors), 8 * GIB).operations
+
+    thick = operations((1, 1, 3))
+    assert operations((2, 2, 2)) == 2 * thick
+    assert operations((3, 3, 3)) == 4 * thick
