@@ -228,11 +228,11 @@ def test_protocols_are_the_papers_and_options_override_them(mrisr_here, heads, t
     )
     assert outcome.code == 0, outcome.err
     rows = scores(out)
-    assert {row["label"] for row in rows} == {f"T1w {f}x{f} axial corners" for f in (2, 3, 4)}
+    assert {row["label"] for row in rows} == {f"T1w {f}x{f} axial radius 1 corners" for f in (2, 3, 4)}
     psnr = {(r["subject"], r["label"], r["method"]): float(r["psnr_db"]) for r in rows}
     for subject in ("sub-0", "sub-1"):
         for factor in (2, 3, 4):
-            label = f"T1w {factor}x{factor} axial corners"
+            label = f"T1w {factor}x{factor} axial radius 1 corners"
             assert psnr[subject, label, "spline"] > psnr[subject, label, "linear"]
     outcome = mrisr_here("compare", heads, "--protocol", "mri-gan", "--methods", "nearest", "--out", out)
     assert outcome.code == 0, outcome.err

@@ -19,7 +19,7 @@ from MRISuperResolutionLib.networks.null_space import NullSpaceNet
 from MRISuperResolutionLib.phantom import brain_phantom
 from MRISuperResolutionLib.request import plan
 from MRISuperResolutionLib.restoration import Restoration
-from MRISuperResolutionLib.upscaling import upscale
+from MRISuperResolutionLib.upscaling import upscale, upscale_in_full
 from MRISuperResolutionLib.views import AS_IT_IS, views
 from MRISuperResolutionLib.volume import Volume
 from MRISuperResolutionLib.weights import find_card, load_network
@@ -50,16 +50,26 @@ def test_no_voxel_of_the_result_takes_longer_than_one_between_thick_slices(facto
     assert len(views([factors[axis] for axis in other])) == count
 
 
-@pytest.fixture(scope="module")
-def restless(tmp_path_factory):
-    """Weights of a small network whose detail is not zero."""
+def restless_weights(folder, name, trust, **sizes):
+    """Of a small network whose detail is not zero."""
     torch.manual_seed(0)
-    network = NullSpaceNet(filters=4, blocks=1, guidance_layers=1)
+    network = NullSpaceNet(filters=4, blocks=1, guidance_layers=1, **sizes)
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
-    folder = tmp_path_factory.mktemp("weights")
-    save(folder, "restless", network, {"lowest": 1.0, "highest": 6.0})
-    return str(folder / "restless.safetensors")
+    save(folder, name, network, {"lowest": 1.0, "highest": 6.0}, trust=trust)
+    return str(folder / f"{name}.safetensors")
+
+
+@pytest.fixture(scope="module")
+def restless(tmp_path_factory):
+    return restless_weights(tmp_path_factory.mktemp("weights"), "restless", {})
+
+
+@pytest.fixture(scope="module")
+def restless_doubting(tmp_path_factory):
+    """The same of one that takes a reference, and tells which errors to expect."""
+    trust = {"share": 0.9, "factor": 1.5, "figures": []}
+    return restless_weights(tmp_path_factory.mktemp("weights"), "doubting", trust, references=1, doubt=True)
 
 
 def scan(factors):
@@ -84,6 +94,34 @@ def test_the_result_is_that_of_the_mean_of_the_views(restless, factors):
     assert len(details) == 1 or np.abs(details[0] - details[1]).max() > 1e-3
     expected = normalisation.undo(restoration.volume(np.mean(details, axis=0), array))
     np.testing.assert_allclose(result.array, expected, atol=1e-4 * np.ptp(expected))
+
+
+@pytest.mark.parametrize("factors", [(2, 2, 2), (3, 2, 3)])
+def test_the_expected_error_is_that_of_the_views_too_and_they_see_the_reference(restless_doubting, factors):
+    low = scan(factors)
+    exact = Computing(precision="float32")
+    head = low.grid.refined(factors)
+    reference = Volume(brain_phantom(head.size, "T2w"), head)
+    asked = {"scale": factors, "references": [reference], "computing": exact}
+    outcome = upscale_in_full(low, restless_doubting, **asked)
+    card = find_card(restless_doubting)
+    restoration = Restoration(None, head.size, SIZE)
+    array, seen = (Normalisation.of(volume.array).apply(volume.array) for volume in (low, reference))
+    network = load_network(card).eval()
+    found = []
+    for view in views(factors):
+        with torch.inference_mode():
+            source = torch.from_numpy(restoration.source(array, [seen], 1, view))
+            found.append(network(source[None])[0].numpy()[:, *view])
+    detail, doubt = np.mean(found, axis=0)
+    normalisation = Normalisation.of(low.array)
+    expected = normalisation.undo(restoration.volume(detail, array))
+    np.testing.assert_allclose(outcome.result.array, expected, atol=1e-4 * np.ptp(expected))
+    error = normalisation.undo_difference(1.5 * restoration.expected_error(doubt))
+    np.testing.assert_allclose(outcome.expected_error.array, error, rtol=1e-3)
+    assert outcome.result.array.std() > 0
+    mirrored = restoration.source(array, [seen], 1, views(factors)[1])
+    assert np.abs(mirrored[8:] - restoration.source(array, [seen], 1)[8:]).max() > 0.1
 
 
 @pytest.mark.parametrize("factors", [(2, 2, 2), (3, 3, 3)])

@@ -69,6 +69,7 @@ def by_network(
             "device": str(used.device),
             "precision": str(used.precision).removeprefix("torch."),
             "licence": card.licence,
+            **({"views": len(views(plan_.factors))} if card.restoring else {}),
             **found,
             **(_told(acquisition) if acquisition else {}),
         }
@@ -104,7 +105,6 @@ def _restored(
     """What computed, the result, and what is known of it, for a network on the scan's grid."""
     restoration = Restoration(acquisition, plan_.target.size, low.shape)
     used, made = _averaged(low, references, card, plan_, restoration, compute, ready)
-    references.clear()
     detail, doubt = (made, None) if made.ndim == 3 else made
     high = restoration.volume(detail, low)
     missing = restoration.missing(high, low)
@@ -122,17 +122,23 @@ def _averaged(
     compute: Callable[..., Prepared],
     used: Prepared,
 ) -> tuple[Prepared, np.ndarray]:
-    """What computed, and what the network makes of the scan, in the mean of its views."""
+    """What computed, and what the network makes of the scan, in the mean of its views; clears the references."""
     from .engine import output_shape
 
     seen = views(plan_.factors)
     total: np.ndarray | None = None
     for number, view in enumerate(seen):
         source = restoration.source(low, references, card.references, view)
-        made = np.empty(output_shape(used.network, source), np.float32)
+        if number == len(seen) - 1:
+            references.clear()
+        # written to, so that the memory that is left is told rightly
+        made = np.full(output_shape(used.network, source), 0, np.float32)
         used = compute(source, lambda used, made=made: made, used, number, len(seen))
-        turned_back = made[..., *view]
-        total = turned_back if total is None else np.add(total, turned_back, out=total)
+        if total is None:
+            total = made
+        else:
+            total += made[..., *view]
+        del made
     assert total is not None
     total /= len(seen)
     return used, total

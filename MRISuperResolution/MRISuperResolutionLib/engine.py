@@ -149,7 +149,9 @@ def is_out_of_memory(error: BaseException) -> bool:
 def _budget(device: torch.device, memory_limit: int | None) -> int:
     """Bytes for feature maps: what the limit leaves beside the process."""
     if device.type == "cuda":
-        free = torch.cuda.mem_get_info(device)[0] * 9 // 10
+        # what torch keeps from what was computed before is free, too
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        free = (torch.cuda.mem_get_info(device)[0] + kept) * 9 // 10
         return free if memory_limit is None else min(free, memory_limit)
     return available_memory() if memory_limit is None else memory_limit - process_memory()
 

@@ -23,8 +23,8 @@ REFERENCE_BYTES = 4
 """Of each voxel of a reference on the grid of the result; one more is there while they are brought to it."""
 
 DETAIL_BYTES = 216
-"""Of each voxel of a scan, for the 27 numbers that a network on its grid adds, while these are brought to the grid of
-the result."""
+"""Of each voxel of a scan, for the 27 numbers that a network on its grid adds, while another view of the scan gives
+as many, and while they are brought to the grid of the result."""
 
 
 @dataclass(frozen=True)

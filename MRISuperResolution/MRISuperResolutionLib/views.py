@@ -22,7 +22,8 @@ then never works longer for a voxel of the result than it does for thick slices.
 
 def views(factors: Sequence[float]) -> list[View]:
     """The views of a scan to be made finer by ``factors``, as it is first; no two differ along one axis alone."""
-    finer = math.prod(factors)
+    # the same whatever their order
+    finer = math.prod(sorted(factors))
     if finer < FINER_FOR_TWO:
         mirrored = [(0, 0, 0)]
     elif finer < FINER_FOR_FOUR:

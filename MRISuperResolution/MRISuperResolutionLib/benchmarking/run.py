@@ -59,8 +59,9 @@ class Result:
                    precision
     redundant_share   operations beyond those, because pieces overlap
     deviation      largest difference from plain PyTorch in float32, as a share of the result's range
-    speedup_*      seconds of the others, which are given the network's input ready made, over ours: MONAI's defaults
-                   and plain PyTorch in float32, MONAI's best setting in our precision and memory
+    speedup_*      seconds of the others, which are given the network's input ready made, over ours (of networks that
+                   average views of a scan, over ours for each view): MONAI's defaults and plain PyTorch in float32,
+                   MONAI's best setting in our precision and memory
     """
 
     model: str

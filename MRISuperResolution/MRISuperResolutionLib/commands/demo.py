@@ -70,7 +70,7 @@ def _try(card: Card, folder: Path, size: tuple[int, int, int], how: Computing) -
     from ..acquisition import Acquisition
     from ..figures import Row, repeated
     from ..files import write_volume
-    from ..metrics import evaluate
+    from ..metrics import voxel_errors
     from ..upscaling import upscale
     from ..volume import Volume
     from ..weights import SPLINE
@@ -97,7 +97,7 @@ def _try(card: Card, folder: Path, size: tuple[int, int, int], how: Computing) -
     write_volume(truth, folder / f"{card.name}-truth.nii.gz", overwrite=True)
     write_volume(low, folder / f"{card.name}-input.nii.gz", overwrite=True)
     for name, result in results.items():
-        figures = evaluate(result, truth)
+        figures = voxel_errors(result, truth)
         psnr, ssim = figures["psnr_db"], figures["ssim"]
         print(f"{card.contrasts[0]}, factors {shown}: {name:<14} PSNR {psnr:.2f} dB, SSIM {ssim:.4f}")
         write_volume(result, folder / f"{card.name}-by-{name}.nii.gz", overwrite=True)

@@ -62,10 +62,23 @@ class Case:
     @property
     def label(self) -> str:
         """What is degraded and how, without the subject: cases of one label are averaged."""
-        kept = [f"k-space {share:g}" for share in self.acquisition.kspace if share < 1][:1]
         plane = [self.plane] if self.plane else []
-        corners = ["corners"] if self.acquisition.sampling == "corners" else []
-        return " ".join([self.truth.contrast, self.shape_text, *plane, *kept, *corners])
+        return " ".join([self.truth.contrast, self.shape_text, *plane, *self._unusual])
+
+    @property
+    def _unusual(self) -> list[str]:
+        """What differs from a Gaussian blur of one fine voxel, sampled in cells without noise."""
+        made = self.acquisition
+        words = [f"k-space {share:g}" for share in made.kspace if share < 1][:1]
+        if made.blur != "fixed":
+            words.append(f"blur {made.blur}")
+        elif made.sigma != 1:
+            words.append(f"sigma {made.sigma:g}")
+        if made.radius is not None:
+            words.append(f"radius {made.radius}")
+        if made.noise != "none":
+            words.append(f"noise {made.noise_level:g}")
+        return [*words, *(["corners"] if made.sampling == "corners" else [])]
 
     @property
     def shape_text(self) -> str:

@@ -22,7 +22,7 @@ from .contenders import family
 from .told import split
 from .trying import Score
 
-FORMAT = 5
+FORMAT = 6
 """Of a score: to be raised when it says more or something else."""
 
 

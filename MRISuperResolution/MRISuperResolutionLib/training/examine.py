@@ -44,7 +44,7 @@ class Examiner:
 
     ``factors`` are those of networks on the target grid; others are looked at with their own. In 2D the first
     plane of each volume is looked at. Networks on the scan's grid are looked at twice, told how the scan was made and
-    told nothing. The pieces are degraded once.
+    told nothing, each in one view. The pieces are degraded once.
     """
 
     def __init__(
