@@ -208,7 +208,7 @@ def test_streamed_equals_untiled(architecture, size, planes, cut, seed):
     core = [max(1, n // 2) if cut else n for a, n in enumerate(size) if a != axis]
     result = np.empty(whole.shape, np.float32)
     run_slabs(network, source, result, Slabs(axis, planes, tuple(core), 0, 0), CPU, torch.float32, lambda share: None)
-    assert np.abs(result - whole).max() <= 1e-5 * np.ptp(whole)
+    assert np.abs(result - whole).max() <= 2e-5 * np.ptp(whole)
 
 
 def island(size, at, extent, value=0.0, seed=0):
@@ -255,7 +255,7 @@ def test_background_is_skipped_and_away_from_the_faces_nothing_changes(architect
 
 def test_what_is_skipped_is_not_computed(monkeypatch):
     network = build({"name": "ReCNN", "layers": 4, "filters": 3}).eval()
-    source = island((48, 40, 40), (18, 16, 16), (8, 8, 8))
+    source = island((40, 40, 48), (16, 16, 18), (8, 8, 8))
     counted = []
     convolve = torch.nn.functional.conv3d
 
@@ -307,17 +307,19 @@ def test_a_stream_follows_the_planes_of_a_file_unless_they_are_much_too_large(si
     radius=st.integers(0, 6),
     held=st.integers(1, 50),
     moving=st.integers(1, 20),
+    scratch=st.integers(0, 20),
     most=st.integers(1, 20_000),
 )
-def test_chosen_slabs_fit_and_all_memory_computes_nothing_twice(size, radius, held, moving, most):
-    slabs = choose_slabs(size, radius, held, moving, 4, most)
+def test_chosen_slabs_fit_and_all_memory_computes_nothing_twice(size, radius, held, moving, scratch, most):
+    slabs = choose_slabs(size, radius, held, moving, scratch, 4, most)
     face = [n for axis, n in enumerate(size) if axis != axis_along(size)]
-    smallest = (4 * (held + moving) + IMAGE_BYTES) * np.prod([min(n, 1 + 2 * radius) for n in face])
+    smallest = (4 * (held + moving + scratch) + IMAGE_BYTES) * np.prod([min(n, 1 + 2 * radius) for n in face])
     if slabs is None:
         assert most < smallest
         return
     assert slabs.bytes <= most
-    if most >= (4 * (held + 16 * moving) + 16 * IMAGE_BYTES) * np.prod(face):
+    planes = max(SLABS)
+    if most >= (4 * (held + planes * (moving + scratch)) + planes * IMAGE_BYTES) * np.prod(face):
         assert slabs.voxels == np.prod(size)
 
 

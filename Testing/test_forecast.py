@@ -38,9 +38,9 @@ def test_forecast_of_a_network_counts_its_voxels():
     assert whole.target.size == (256, 256, 132)
     assert whole.operations == card.cost["operations"] * 256 * 256 * 132
     # thinner slabs, no work done twice
-    thin = forecast(THICK, card, asked, 2 * GIB, precision="float32")
+    thin = forecast(THICK, card, asked, int(1.5 * GIB), precision="float32")
     assert thin.operations == whole.operations
-    assert thin.memory <= 2 * GIB < whole.memory
+    assert thin.memory <= 1.5 * GIB < whole.memory
     # columns with margins
     cut = forecast(THICK, card, asked, int(0.7 * GIB), precision="float32")
     assert cut.operations > whole.operations
@@ -55,7 +55,7 @@ def test_half_the_precision_takes_half_the_maps():
         for precision in ("float32", "bfloat16")
     )
     assert half.operations == exact.operations
-    assert half.memory == pytest.approx(exact.memory / 2, rel=0.2)
+    assert 0.5 < half.memory / exact.memory < 0.7
 
 
 def head(size, noise):

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.ndimage import maximum_filter, minimum_filter
 
 CLOSE = 2e-3
 """How far from the background's value, in normalised units, a voxel is background."""
@@ -19,34 +20,30 @@ CLOSE = 2e-3
 WORTHWHILE = 0.9
 """Share of the work that is left from which on nothing is skipped."""
 
-Box = tuple[int, int, int, int]
-"""First row and one past the last, first column and one past the last."""
+ROWS = 16
+"""Of a plane that are computed at a time at most."""
 
 
 @dataclass(frozen=True)
 class Background:
-    """Of planes (height, width): the background's ``value`` (channels), and for each plane (planes, 2) the
-    first row and column with tissue, and one past the last; the plane's end and 0 where there is none."""
+    """Of planes (height, width): the background's ``value`` (channels), and for each row (planes, height) the first
+    column with tissue and one past the last; the plane's width and 0 where there is none."""
 
     value: np.ndarray
-    rows: np.ndarray
-    columns: np.ndarray
-    face: tuple[int, int]
+    starts: np.ndarray
+    ends: np.ndarray
+    width: int
 
-    def box(self, first: int, count: int, radius: int) -> Box | None:
-        """Where the ``count`` planes from ``first`` on have tissue within ``radius`` voxels; None where nowhere."""
-        near = slice(max(0, first - radius), max(0, first + count + radius))
-        bounds = []
-        for ends, size in ((self.rows[near], self.face[0]), (self.columns[near], self.face[1])):
-            start, end = int(ends[:, 0].min()), int(ends[:, 1].max())
-            if start >= end:
-                return None
-            bounds += [max(0, start - radius), min(size, end + radius)]
-        return bounds[0], bounds[1], bounds[2], bounds[3]
+    def columns(self, planes: slice, rows: slice, radius: int) -> slice | None:
+        """Columns with tissue within ``radius`` voxels of the ``planes`` and their ``rows``; None where there is
+        none."""
+        near = tuple(slice(max(0, part.start - radius), max(0, part.stop + radius)) for part in (planes, rows))
+        start, end = int(self.starts[near].min()), int(self.ends[near].max())
+        return slice(max(0, start - radius), min(self.width, end + radius)) if start < end else None
 
     def share_of_work(self, layers: Iterable[tuple[int, float]]) -> float:
-        """Share of the work that is left to compute, plane by plane, of layers that see so far and are so much work
-        each; all of it where too little would be skipped."""
+        """Share of the work that is left to compute, plane by plane and ``ROWS`` at a time, of layers that see so far
+        and are so much work each; all of it where too little would be skipped."""
         left = whole = 0.0
         for reach, work in layers:
             left += self._share_within(reach) * work
@@ -54,9 +51,15 @@ class Background:
         return left / whole if left <= WORTHWHILE * whole else 1.0
 
     def _share_within(self, radius: int) -> float:
-        boxes = (self.box(plane, 1, radius) for plane in range(len(self.rows)))
-        voxels = sum((box[1] - box[0]) * (box[3] - box[2]) for box in boxes if box)
-        return voxels / (len(self.rows) * self.face[0] * self.face[1])
+        """What ``columns`` would find, all at once."""
+        near = 2 * radius + 1
+        starts = minimum_filter(self.starts, near, mode="constant", cval=self.width)
+        ends = maximum_filter(self.ends, near, mode="constant", cval=0)
+        first = np.arange(0, starts.shape[1], ROWS)
+        rows = np.diff(first, append=starts.shape[1])
+        starts, ends = np.minimum.reduceat(starts, first, axis=1), np.maximum.reduceat(ends, first, axis=1)
+        computed = np.minimum(ends + radius, self.width) - np.maximum(starts - radius, 0)
+        return float((np.where(starts < ends, computed, 0) @ rows).sum() / (self.starts.size * self.width))
 
 
 def background_value(first: np.ndarray, last: np.ndarray) -> np.ndarray:
@@ -69,19 +72,11 @@ def background_value(first: np.ndarray, last: np.ndarray) -> np.ndarray:
 def background_of(pieces: Iterator[np.ndarray], value: np.ndarray) -> Background:
     """Of a volume whose background has that ``value``, in pieces (channels, planes, height, width) that follow one
     another."""
-    rows, columns, face = [], [], (0, 0)
+    starts, ends, width = [], [], 0
     for piece in pieces:
         tissue = (np.abs(piece - value[:, None, None, None]) > CLOSE).any(axis=0)
-        rows.append(_ends(tissue.any(axis=2)))
-        columns.append(_ends(tissue.any(axis=1)))
-        face = tissue.shape[1:]
-    return Background(value, np.concatenate(rows), np.concatenate(columns), face)
-
-
-def _ends(there: np.ndarray) -> np.ndarray:
-    """(planes, n) bool -> (planes, 2): the first that is there and one past the last; n and 0 where none is."""
-    n = there.shape[1]
-    number = np.arange(n)
-    first = np.where(there, number, n).min(axis=1)
-    end = np.where(there, number + 1, 0).max(axis=1)
-    return np.stack([first, end], axis=1)
+        width = tissue.shape[2]
+        there = tissue.any(axis=2)
+        starts.append(np.where(there, tissue.argmax(axis=2), width))
+        ends.append(np.where(there, width - tissue[:, :, ::-1].argmax(axis=2), 0))
+    return Background(value, np.concatenate(starts), np.concatenate(ends), width)

@@ -172,10 +172,12 @@ def _unexplained(missing: np.ndarray) -> dict[str, Any]:
 
 def _network_input(low: np.ndarray, plan_: Plan, references: list[np.ndarray], taken: int) -> Channels:
     """(1 + taken, *axes) on the source grid, zeros for references that lack; slices first for 2D networks."""
+    import torch
+
     size = plan_.source.size
     matrices = [None if n == m else spline_matrix(n, m) for n, m in zip(low.shape, size, strict=True)]
     lacking = [np.broadcast_to(np.float32(0), size)] * (taken - len(references))
-    return Channels([Interpolated(low, matrices), *references, *lacking], _order(plan_))
+    return Channels([Interpolated(torch.from_numpy(low), matrices), *references, *lacking], _order(plan_))
 
 
 def _slices_first(pieces: Pieces, plan_: Plan) -> Pieces:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .device import processor_has_bfloat16
+from .device import processor_has_bfloat16, processor_has_matrix_units
 from .grid import Grid, axes_by_factor
 from .needs import needs
 from .request import Plan
@@ -17,7 +17,7 @@ from .rooms import AT_ONCE
 from .slabs import IMAGE_BYTES, choose_slabs
 from .tiling import choose_tile, tiles
 from .views import views
-from .weights import Card
+from .weights import STREAMED, Card
 
 if TYPE_CHECKING:
     from .methods.base import Method
@@ -106,8 +106,9 @@ def _computed(
     """Voxels that the network will compute on, in numbers of ``itemsize`` bytes, and bytes that it will take, by the
     engine's own plan."""
     if "held" in card.cost:
-        held, moving, image = card.cost["held"], card.cost["moving"], card.cost.get("image", IMAGE_BYTES)
-        slabs = choose_slabs(size, radius[-1], held, moving, itemsize, most_bytes, image)
+        streamed = [card.cost[number] for number in STREAMED]
+        image = card.cost.get("image", IMAGE_BYTES)
+        slabs = choose_slabs(size, radius[-1], *streamed, itemsize, most_bytes, image)
         return (slabs.voxels, slabs.bytes) if slabs else None
     bytes_voxel = card.cost["bytes"] * itemsize / 4
     core = choose_tile(size, radius, int(most_bytes / bytes_voxel))
@@ -127,6 +128,7 @@ def processor_rate(seconds: float = 0.05) -> float:
         a @ a
         # whatever else the machine does at the moment only makes it slower
         quickest = min(quickest, time.perf_counter() - start)
-    # convolutions reach about six tenths of what products of matrices do, and twice as much in bfloat16
-    share = 1.2 if processor_has_bfloat16() else 0.6
+    # convolutions reach about six tenths of what products of matrices do, in bfloat16 twice as much, or by matrix
+    # units eight times
+    share = 5.0 if processor_has_matrix_units() else 1.2 if processor_has_bfloat16() else 0.6
     return share * 2 * len(a) ** 3 / quickest

@@ -3,9 +3,11 @@ torch."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from .background import Background, background_of, background_value
+from .background import background_of, background_value
 from .grid import axes_by_factor
 from .intensity import Normalisation
 from .operators import spline_matrix
@@ -32,7 +34,7 @@ def share_left(array: np.ndarray, card: Card, plan: Plan) -> float:
     found = background_of(iter(planes), background_value(planes[0][:, 0], planes[-1][:, 0]))
     # the nearest of them
     like = np.abs(np.arange(count)[:, None] - looked_at).argmin(axis=1)
-    whole = Background(found.value, found.rows[like], found.columns[like], found.face)
+    whole = replace(found, starts=found.starts[like], ends=found.ends[like])
     # the layers see ever farther, each as much work as the other
     nearest = 1 + int(card.cost.get("seen", 0))
     return whole.share_of_work((reach, 1.0) for reach in range(nearest, 1 + int(card.cost["radius"])))

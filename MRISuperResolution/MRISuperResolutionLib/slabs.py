@@ -9,14 +9,23 @@ import numpy as np
 
 from .tiling import choose_tile, tiles
 
-SLABS = (16, 8, 4, 2, 1)
+SLABS = (8, 4, 2, 1)
 """Planes that may be pushed at a time."""
+
+STRIP_BYTES = 16 * 2**20
+"""Of all that exists while some rows of a slab are computed: little enough that caches hold it, and that the system
+leaves the memory to the process from one strip to the next, in place of clearing other pages for each."""
 
 IMAGE_BYTES = 24
 """Of each voxel of a push: what is made of the input and of the output besides the feature maps."""
 
 COST_OF_A_PUSH = 0.1
 """Of computing a plane: what each push costs besides, in the planes that every layer keeps and copies."""
+
+
+def strip_rows(row_bytes: int) -> int:
+    """Rows of a slab that are computed at a time, which take so many bytes each."""
+    return max(1, STRIP_BYTES // row_bytes)
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,7 @@ def choose_slabs(
     radius: int,
     held: float,
     moving: float,
+    scratch: float,
     itemsize: int,
     most_bytes: int,
     image_bytes: float = IMAGE_BYTES,
@@ -59,6 +69,7 @@ def choose_slabs(
     radius       voxels to each side that the chain sees
     held         numbers of ``itemsize`` bytes that the chain keeps for each voxel of the face
     moving       those that each plane of a push takes besides
+    scratch      those of each voxel while it is computed, a strip at a time
     image_bytes  of each voxel of a push: what is made of the input and of the output besides the feature maps
     """
     axis = axis_along(size)
@@ -66,10 +77,14 @@ def choose_slabs(
     found: list[tuple[float, Slabs]] = []
     for planes in SLABS:
         bytes_voxel = itemsize * (held + planes * moving) + image_bytes * planes
-        core = choose_tile(face, (radius, radius), int(most_bytes / bytes_voxel))
+        strip_voxel = itemsize * planes * scratch
+        # either the strips are as large as they may be, or all of the column is one
+        most_voxels = max((most_bytes - STRIP_BYTES) / bytes_voxel, most_bytes / (bytes_voxel + strip_voxel))
+        core = choose_tile(face, (radius, radius), int(most_voxels))
         if core is not None:
             columns = [column.voxels for column in tiles(face, (radius, radius), core)]
             voxels = sum(columns) * size[axis]
-            slabs = Slabs(axis, planes, core, voxels, int(max(columns) * bytes_voxel))
+            strips = min(STRIP_BYTES, max(columns) * strip_voxel)
+            slabs = Slabs(axis, planes, core, voxels, int(max(columns) * bytes_voxel + strips))
             found.append((voxels * (1 + COST_OF_A_PUSH / planes), slabs))
     return min(found, key=lambda pair: pair[0])[1] if found else None

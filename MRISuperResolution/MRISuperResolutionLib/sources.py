@@ -23,10 +23,12 @@ class Source(Protocol):
 class Interpolated:
     """``array`` [i, j, k], float32, on another grid over the same box: a new array of what is asked for.
 
+    array     numpy or torch, which then computes the products, too: beside its convolutions that is quicker, since
+              numpy's threads are others, and those that wait take the processor from those that work
     matrices  (n_out, n_in) for each axis, None where it stays as it is (see ``operators``)
     """
 
-    def __init__(self, array: np.ndarray, matrices: Sequence[np.ndarray | None]) -> None:
+    def __init__(self, array: Any, matrices: Sequence[np.ndarray | None]) -> None:
         self.array, self.matrices = array, list(matrices)
         self.shape = tuple(n if m is None else len(m) for n, m in zip(array.shape, matrices, strict=True))
 
@@ -37,7 +39,8 @@ class Interpolated:
         # the axis of which the least is left first: the others are less work then
         for axis in sorted(axes, key=lambda a: len(wanted[a]) / self.array.shape[a]):
             piece = apply_along_axes([wanted[axis] if a == axis else None for a in range(3)], piece)
-        return piece if axes else piece.copy()
+        made = np.asarray(piece)
+        return made if axes else made.copy()
 
 
 class Channels:

@@ -13,17 +13,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .background import Background, Box
+from .background import ROWS, Background
 from .networks.base import SEEN, Link, Network
 from .rooms import Pieces, put
 from .seen import Seen
-from .slabs import SLABS, Slabs, axis_along
+from .slabs import SLABS, Slabs, axis_along, strip_rows
 from .sources import Source
 from .tiling import Tile, scaled, tiles
 
-SCRATCH, COMBINED_SCRATCH = 2, 4
-"""Outputs of a layer that exist at a time: its own, and what the library works with; where it is combined with
-others, sums and products, too."""
+SCRATCH, COMBINED_SCRATCH = 3, 5
+"""Times what a layer takes or gives that exists while it computes: what it takes with its surroundings, what it
+gives, and what the library works with; where it is combined with others, sums and products, too."""
 
 
 def run_slabs(
@@ -120,15 +120,19 @@ def kept_of(chain: Sequence[Link]) -> dict[int, int]:
     return kept
 
 
-def stream_numbers(chain: Sequence[Link], precision: torch.dtype) -> tuple[float, float, int]:
-    """What streaming a chain takes, as ``slabs.choose_slabs`` wants it: held, moving, itemsize."""
+def stream_numbers(chain: Sequence[Link], precision: torch.dtype) -> tuple[float, float, float, int]:
+    """What streaming a chain takes, as ``slabs.choose_slabs`` wants it: held, moving, scratch, itemsize."""
     channels, kept = channels_of(chain), kept_of(chain)
-    last = len(chain) - 1
     held = sum(kept[number] * n for number, n in channels.items())
-    scratch = max((COMBINED_SCRATCH if link.combined else SCRATCH) * link.outputs for link in chain)
-    moving = sum(channels.values()) - channels[last] + scratch
+    moving = sum(channels.values())
     exact = any(link.exact for link in chain)
-    return held, moving, 4 if exact else precision.itemsize
+    return held, moving, max(map(scratch_of, chain)), 4 if exact else precision.itemsize
+
+
+def scratch_of(link: Link) -> int:
+    """Numbers that exist for each voxel while a link is computed."""
+    times = COMBINED_SCRATCH if link.combined else SCRATCH
+    return times * max(link.convolution.in_channels, link.outputs)
 
 
 def work_of(chain: Sequence[Link]) -> list[tuple[int, float]]:
@@ -258,8 +262,8 @@ class _Skipping:
     reach: int
     value: Tensor
 
-    def box(self, first: int, count: int) -> Box | None:
-        return self.background.box(first, count, self.reach)
+    def columns(self, planes: slice, rows: slice) -> slice:
+        return self.background.columns(planes, rows, self.reach) or slice(0, 0)
 
 
 class _Layer:
@@ -291,25 +295,30 @@ class _Layer:
         return min([seen, *(planes.end for planes in self.others)]) - self.made.end
 
     def compute(self, count: int) -> None:
-        """Make the next ``count`` planes."""
+        """Make the next ``count`` planes, a strip of their rows at a time."""
         if count <= 0:
             return
-        first, room = self.made.end, self.made.room(count)
-        box = None
-        if self.skipping:
-            box = self.skipping.box(first, count)
-            room.copy_(self.skipping.value.expand_as(room))
-            if box is None:
-                return
-        inside = (slice(box[0], box[1]), slice(box[2], box[3])) if box else (slice(None), slice(None))
-        room = room[:, :, :, inside[0], inside[1]]
-        radius = self.link.radius
-        padding = (0, 0, 0) if box else (0, radius, radius)
-        found = functional.conv3d(self._around(first, count, box), self.weight, self.bias, padding=padding)
+        planes, room = slice(self.made.end, self.made.end + count), self.made.room(count)
+        height, width = room.shape[3:]
+        step = strip_rows(scratch_of(self.link) * self.weight.itemsize * count * width)
+        step = min(step, ROWS) if self.skipping else step
+        for top in range(0, height, step):
+            rows, columns = slice(top, min(height, top + step)), slice(0, width)
+            strip = room[:, :, :, rows]
+            if self.skipping:
+                columns = self.skipping.columns(planes, rows)
+                for beside in (slice(0, columns.start), slice(columns.stop, width)):
+                    strip[..., beside].copy_(self.skipping.value.expand_as(strip[..., beside]))
+            if columns.start < columns.stop:
+                self._compute(planes, rows, columns, strip[..., columns])
+
+    def _compute(self, planes: slice, rows: slice, columns: slice, room: Tensor) -> None:
+        """Fill ``room`` with a part of the planes."""
+        found = functional.conv3d(self._around(planes, rows, columns), self.weight, self.bias)
         if self.link.combined:
             if self.link.rectified:
                 found.clamp_min_(0)
-            others = [planes.part(first, first + count)[:, :, :, inside[0], inside[1]] for planes in self.others]
+            others = [other.part(planes.start, planes.stop)[:, :, :, rows, columns] for other in self.others]
             room.copy_(self.link.combined(found, *others))
         elif self.link.rectified and found.dtype == room.dtype:
             torch.clamp_min(found, 0, out=room)
@@ -327,22 +336,16 @@ class _Layer:
             found = found.clamp_min(0)
         return self.link.combined(found, *others) if self.link.combined else found
 
-    def _around(self, first: int, count: int, box: Box | None) -> Tensor:
-        """What is taken of the planes and those around them, zeros beyond the volume; with a box, in it and
-        ``radius`` around it."""
-        radius, taken = self.link.radius, self.taken
-        start, stop = first - radius, first + count + radius
-        piece = taken.part(max(0, start), min(stop, taken.end))
-        beyond = [max(0, -start), max(0, stop - taken.end)]
-        if box:
-            height, width = piece.shape[3:]
-            top, bottom, left, right = box[0] - radius, box[1] + radius, box[2] - radius, box[3] + radius
-            piece = piece[:, :, :, max(0, top) : min(height, bottom), max(0, left) : min(width, right)]
-            sides = [max(0, -left), max(0, right - width), max(0, -top), max(0, bottom - height)]
-        else:
-            sides = [0, 0, 0, 0]
-        if self.link.channels is not None:
-            piece = piece[:, self.link.channels]
-        if any(beyond) or any(sides):
-            piece = functional.pad(piece, [*sides, *beyond])
+    def _around(self, planes: slice, rows: slice, columns: slice) -> Tensor:
+        """What is taken there and ``radius`` around it, zeros beyond the volume."""
+        held = self.taken.part(self.taken.first, self.taken.end)
+        first, radius = self.taken.first, self.link.radius
+        inside, beyond = [], []
+        for part, before, n in zip((planes, rows, columns), (first, 0, 0), held.shape[2:], strict=True):
+            start, stop = part.start - radius - before, part.stop + radius - before
+            inside.append(slice(max(0, start), min(n, stop)))
+            beyond.append([max(0, -start), max(0, stop - n)])
+        piece = held[:, self.link.channels or slice(None), inside[0], inside[1], inside[2]]
+        if any(map(any, beyond)):
+            piece = functional.pad(piece, [*beyond[2], *beyond[1], *beyond[0]])
         return piece.to(self.weight.dtype).contiguous(memory_format=torch.channels_last_3d)

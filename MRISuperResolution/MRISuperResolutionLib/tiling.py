@@ -11,7 +11,10 @@ import numpy as np
 Axes = tuple[slice, ...]
 
 MOST_CUTS = 64
-"""Pieces along an axis that are considered."""
+"""Pieces along an axis that are considered where they overlap."""
+
+ENOUGH = 2**14
+"""Voxels of a tile from which on larger ones are no quicker, but leave the caches."""
 
 
 @dataclass(frozen=True)
@@ -35,20 +38,24 @@ class Tile:
 def choose_tile(size: Sequence[int], radius: Sequence[int], most_voxels: int) -> tuple[int, ...] | None:
     """Core size that computes the least in all while no padded tile exceeds ``most_voxels``.
 
-    ``size`` and ``radius`` in input voxels along each axis. None where even the smallest tile is too large.
+    Of those that compute as little it is the largest of at most ``ENOUGH`` voxels, else the smallest. ``size`` and
+    ``radius`` in input voxels along each axis. None where even the smallest tile is too large.
     """
     edges, padded, work = [], [], []
     for n, r in zip(size, radius, strict=True):
-        counts = np.arange(1, min(n, MOST_CUTS) + 1)
+        counts = np.arange(1, (min(n, MOST_CUTS) if r else n) + 1)
         edge = -(-n // counts)
         edges.append(edge)
         padded.append(np.minimum(edge + 2 * r, n))
-        work.append(-(-n // edge) * padded[-1])
+        work.append(-(-n // edge) * padded[-1] if r else np.full(n, n))
     largest = _outer(padded)
     total = np.where(largest <= most_voxels, _outer(work), np.inf)
-    best = np.unravel_index(np.argmin(total), total.shape)
-    if not np.isfinite(total[best]):
+    least = total.min()
+    if not np.isfinite(least):
         return None
+    # how far from enough: too many count for more than too few
+    preferred = np.where(largest <= ENOUGH, 1 / largest, largest)
+    best = np.unravel_index(np.argmin(np.where(total == least, preferred, np.inf)), total.shape)
     return tuple(int(edge[b]) for edge, b in zip(edges, best, strict=True))
 
 

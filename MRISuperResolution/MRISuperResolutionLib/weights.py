@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from .networks.base import Network
 
 SPLINE = "spline"
+
+STREAMED = ("held", "moving", "scratch")
+"""What a card tells of a chain for ``slabs.choose_slabs``, in its order."""
 """The model that is no network: cubic spline interpolation, the yardstick."""
 
 
@@ -42,8 +45,8 @@ class Card:
                   subjects it was found
     cost          for each voxel of the network's input: "operations", "bytes" of memory in float32; the "radius"
                   in voxels that it sees, and that which its first layer is shown ("seen"), if any; of chains, which
-                  are streamed, numbers "held" and "moving" for each voxel of the face, and bytes of images ("image")
-                  if these are more than usual (see ``slabs.choose_slabs``)
+                  are streamed, numbers "held", "moving" and "scratch", and bytes of images ("image") if these are
+                  more than usual (see ``slabs.choose_slabs``)
     """
 
     name: str
@@ -171,12 +174,12 @@ def cost_of(network: Network) -> dict[str, float]:
     from .streaming import stream_numbers
 
     chain = network.chain()
-    held, moving, _ = stream_numbers(chain, torch.float32) if chain else (0.0, 0.0, 4)
+    streamed = dict(zip(STREAMED, stream_numbers(chain, torch.float32), strict=False)) if chain else {}
     return {
         "operations": network.operations(),
         "bytes": bytes_per_voxel(network, torch.float32),
         "radius": network.receptive_radius,
-        **({"held": held, "moving": moving} if chain else {}),
+        **streamed,
         **({"seen": network.seen_radius} if network.seen_radius else {}),
         **({"image": network.image_bytes} if chain and network.image_bytes != IMAGE_BYTES else {}),
     }

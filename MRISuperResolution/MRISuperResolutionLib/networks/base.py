@@ -168,10 +168,10 @@ def in_full_precision(layer: nn.Module, x: Tensor) -> Tensor:
 
 
 def channels_last(thing: Any) -> Any:
-    """A network's parameters, or a batch of volumes, with the channels innermost in memory: 3D convolutions
-    are faster so. Batches of slices are left alone."""
+    """A network's parameters, or a batch of slices or volumes, with the channels innermost in memory: convolutions
+    are faster so."""
     dimensions = thing.dimensions if isinstance(thing, Network) else thing.dim() - 2
-    return thing.to(memory_format=torch.channels_last_3d) if dimensions == 3 else thing
+    return thing.to(memory_format=torch.channels_last_3d if dimensions == 3 else torch.channels_last)
 
 
 def convolutions(network: nn.Module) -> list[nn.Conv2d | nn.Conv3d | nn.ConvTranspose2d]:
