@@ -63,7 +63,8 @@ def doubting_weights(weights, tmp_path_factory):
     folder = tmp_path_factory.mktemp("doubting") / "weights"
     shutil.copytree(weights, folder)
     network = NullSpaceNet(filters=4, blocks=1, guidance_layers=1, doubt=True)
-    trust = {"share": 0.9, "factor": 1.5, "figures": []}
+    kinds = [{"factors": [2, 2, 2], "told": told, "scale": 1.5} for told in (True, False)]
+    trust = {"share": 0.9, "kinds": kinds, "figures": []}
     save(folder, "doubting", network, {"lowest": 1.0, "highest": 6.0}, trust=trust)
     return folder
 

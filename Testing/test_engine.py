@@ -19,7 +19,7 @@ from MRISuperResolutionLib.operators import resample
 from MRISuperResolutionLib.phantom import brain_phantom
 from MRISuperResolutionLib.slabs import IMAGE_BYTES, SLABS, Slabs, axis_along, choose_slabs
 from MRISuperResolutionLib.streaming import run_slabs, share_to_compute
-from MRISuperResolutionLib.tiling import choose_tile, tiles
+from MRISuperResolutionLib.tiling import ENOUGH, choose_tile, tiles
 from MRISuperResolutionLib.weights import find_card, load_network
 
 CPU = torch.device("cpu")
@@ -90,6 +90,18 @@ def test_the_chosen_tile_fits_and_nothing_smaller_in_work_does(size, radius, mos
     assert max(tile.voxels for tile in tiles(size, radius, core)) <= most
     if most >= np.prod(size):
         assert core == size
+
+
+@given(count=st.integers(1, 400), face=st.tuples(*[st.integers(1, 300)] * 2), radius=st.integers(0, 30))
+def test_slices_are_taken_a_few_at_a_time_and_none_is_cut(count, face, radius):
+    """More at a time are no quicker, but take more memory than the caches have."""
+    core = choose_tile((count, *face), (0, radius, radius), 10**9)
+    if radius:
+        assert core[1:] == face
+    voxels = np.prod(core)
+    assert voxels <= ENOUGH or voxels == np.prod(face)
+    # twice as many would be too many, or uneven
+    assert 2 * voxels > ENOUGH or core == (count, *face)
 
 
 @settings(max_examples=25)

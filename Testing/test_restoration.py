@@ -26,6 +26,7 @@ from MRISuperResolutionLib.training.scans import ScanStream
 from MRISuperResolutionLib.training.simulation import truncated
 from MRISuperResolutionLib.training.teaching import make_stream
 from MRISuperResolutionLib.training.truth import Truth
+from MRISuperResolutionLib.trust import error_scale
 from MRISuperResolutionLib.upscaling import upscale
 from MRISuperResolutionLib.volume import Volume
 from MRISuperResolutionLib.weights import find_card, load_network
@@ -325,6 +326,13 @@ def test_it_learns_which_errors_to_expect(tmp_path, capsys):
     # told how the scan was made, and told nothing
     assert [figure["told"] for figure in card.trust["figures"]] == [True, False] * 2
     assert 0.8 < card.trust["figures"][0]["coverage"] < 1
+    # one scale for each kind of scan, whichever its axes are
+    assert [(kind["factors"], kind["told"]) for kind in card.trust["kinds"]] == [
+        (factors, told) for factors in ([2, 2, 2], [1, 1, 3]) for told in (True, False)
+    ]
+    scales = [kind["scale"] for kind in card.trust["kinds"]]
+    assert error_scale(card.trust, (1, 1, 3), True) == error_scale(card.trust, (1, 3, 1), True) == scales[2]
+    assert error_scale(card.trust, (2, 2, 2.2), False) == scales[1]
     low = Volume(1000 * head(size=(18, 20, 16)), Grid((18, 20, 16), spacing=(2, 2, 2)))
     outcome = upscale_in_full(low, str(card.path), computing=Computing(device="cpu", precision="float32"))
     assert outcome.expected_error.grid == outcome.result.grid

@@ -20,6 +20,7 @@ from .request import Plan
 from .restoration import Restoration
 from .rooms import EVERYWHERE, Pieces, Turned
 from .sources import Channels, Interpolated, Source
+from .trust import error_scale
 from .views import views
 from .weights import Card, load_network
 
@@ -109,7 +110,11 @@ def _restored(
     high = restoration.volume(detail, low)
     missing = restoration.missing(high, low)
     found = _unexplained(missing) | ({} if restoration.told else {"unexplained_by": restoration.blur})
-    expected = None if doubt is None else restoration.expected_error(doubt) * np.float32(card.trust["factor"])
+    expected = (
+        None
+        if doubt is None
+        else restoration.expected_error(doubt) * np.float32(error_scale(card.trust, plan_.factors, restoration.told))
+    )
     return used, high, Computed(found, missing, expected)
 
 

@@ -106,9 +106,9 @@ def _computed(
     """Voxels that the network will compute on, in numbers of ``itemsize`` bytes, and bytes that it will take, by the
     engine's own plan."""
     if "held" in card.cost:
-        streamed = [card.cost[number] for number in STREAMED]
+        held, moving, scratch = (card.cost[number] for number in STREAMED)
         image = card.cost.get("image", IMAGE_BYTES)
-        slabs = choose_slabs(size, radius[-1], *streamed, itemsize, most_bytes, image)
+        slabs = choose_slabs(size, radius[-1], held, moving, scratch, itemsize, most_bytes, image)
         return (slabs.voxels, slabs.bytes) if slabs else None
     bytes_voxel = card.cost["bytes"] * itemsize / 4
     core = choose_tile(size, radius, int(most_bytes / bytes_voxel))

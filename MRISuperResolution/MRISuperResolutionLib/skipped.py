@@ -3,6 +3,7 @@ torch."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,8 +13,9 @@ from .grid import axes_by_factor
 from .intensity import Normalisation
 from .operators import spline_matrix
 from .request import Plan
+from .rooms import EVERYWHERE
 from .slabs import axis_along
-from .sources import Channels, Interpolated
+from .sources import Interpolated
 from .weights import Card
 
 PLANES = 24
@@ -25,13 +27,13 @@ def share_left(array: np.ndarray, card: Card, plan: Plan) -> float:
     units. References are taken to have the same background."""
     if "held" not in card.cost:
         return 1.0
-    source = _source(Normalisation.of(array).apply(array), card, plan)
-    size = source.shape[1:]
+    order = axes_by_factor(plan.factors) if card.restoring else (0, 1, 2)
+    size = [array.shape[axis] if card.restoring else plan.target.size[axis] for axis in order]
     axis = axis_along(size)
     count = size[axis]
     looked_at = np.unique(np.linspace(0, count - 1, PLANES).astype(int))
-    planes = [_plane(source, axis, number) for number in looked_at]
-    found = background_of(iter(planes), background_value(planes[0][:, 0], planes[-1][:, 0]))
+    planes = _planes(Normalisation.of(array).apply(array).transpose(order), size, axis, looked_at)
+    found = background_of(iter([planes]), background_value(planes[:, 0], planes[:, -1]))
     # the nearest of them
     like = np.abs(np.arange(count)[:, None] - looked_at).argmin(axis=1)
     whole = replace(found, starts=found.starts[like], ends=found.ends[like])
@@ -40,16 +42,12 @@ def share_left(array: np.ndarray, card: Card, plan: Plan) -> float:
     return whole.share_of_work((reach, 1.0) for reach in range(nearest, 1 + int(card.cost["radius"])))
 
 
-def _source(normalised: np.ndarray, card: Card, plan: Plan) -> Channels:
-    """The scan (1, *axes) as the network sees it: on its own grid, or on the target's."""
-    if card.restoring:
-        return Channels([normalised], axes_by_factor(plan.factors))
-    sizes = zip(normalised.shape, plan.target.size, strict=True)
-    return Channels([Interpolated(normalised, [None if n == m else spline_matrix(n, m) for n, m in sizes])])
-
-
-def _plane(source: Channels, axis: int, number: int) -> np.ndarray:
-    """(1, 1, height, width)."""
-    where = [slice(None)] * 4
-    where[1 + axis] = slice(number, number + 1)
-    return np.moveaxis(source[where], 1 + axis, 1)
+def _planes(low: np.ndarray, size: Sequence[int], axis: int, numbers: np.ndarray) -> np.ndarray:
+    """(1, numbers, height, width): those planes along ``axis`` of ``low`` brought to ``size`` voxels."""
+    matrices = [None if n == m else spline_matrix(n, m) for n, m in zip(low.shape, size, strict=True)]
+    along = matrices[axis]
+    if along is None:
+        low = low.take(numbers, axis)
+    else:
+        matrices[axis] = along[numbers]
+    return np.moveaxis(Interpolated(low, matrices)[EVERYWHERE], axis, 0)[None]

@@ -25,7 +25,8 @@ def convolution_peak(dimensions: int, device: torch.device, precision: torch.dty
     addition are two."""
     batch, *space = SPACE[dimensions]
     innermost: Any = torch.channels_last if dimensions == 2 else torch.channels_last_3d
-    layer = convolution(dimensions, CHANNELS, CHANNELS).to(device, precision).to(memory_format=innermost)
+    layer: Any = convolution(dimensions, CHANNELS, CHANNELS).to(device, precision)
+    layer = layer.to(memory_format=innermost)
     x = channels_last(torch.rand(batch, CHANNELS, *space, device=device).to(precision))
     operations = 2 * 3**dimensions * CHANNELS**2 * batch * math.prod(space)
     return operations / quickest(lambda: _convolved(layer, x), device, seconds)

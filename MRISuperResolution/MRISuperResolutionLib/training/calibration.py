@@ -60,18 +60,27 @@ def expectation(
 def calibration(expectations: Sequence[Expectation]) -> dict[str, Any]:
     """What stands on a card as its trust (see ``weights.Card``).
 
-    The factor brings the expected errors to where ``STAYS_BELOW`` of those made, beyond the truths' noise, lie below
-    them, each volume counting alike. The coverage of a subject is found with the factor of all others; where there
-    are none, with its own. That of noise too, with the factor of all, is of the errors as they are.
+    The scale brings the expected errors to where ``STAYS_BELOW`` of those made, beyond the truths' noise, lie below
+    them, each volume of a kind (factors, told or not) counting alike. The coverage of a subject is found with the
+    scale of all others of its kind; where there are none, with its own. That of noise too, with the scale of all, is
+    of the errors as they are.
     """
+    kinds: dict[tuple[Any, ...], list[Expectation]] = {}
+    for one in expectations:
+        kinds.setdefault(_kind(one), []).append(one)
     return {
         "share": STAYS_BELOW,
-        "factor": round(_factor(expectations), 4),
+        "kinds": [
+            {"factors": list(factors), "told": told, "scale": round(_scale(alike), 4)}
+            for (factors, told), alike in kinds.items()
+        ],
         "figures": [
             {
                 **one.named,
-                "coverage": round(_coverage(one, [e for e in expectations if _other(e, one)] or [one]), 4),
-                "coverage_of_noise_too": round(float(np.mean(one.made <= one.expected * _factor(expectations))), 4),
+                "coverage": round(_coverage(one, [e for e in kinds[_kind(one)] if _other(e, one)] or [one]), 4),
+                "coverage_of_noise_too": round(
+                    float(np.mean(one.made <= one.expected * _scale(kinds[_kind(one)]))), 4
+                ),
                 "noise": round(one.noise, 4),
                 "rank_correlation": _rank(one.expected, one.local),
                 "rank_correlation_of_gradient": _rank(one.steepness, one.local),
@@ -83,11 +92,16 @@ def calibration(expectations: Sequence[Expectation]) -> dict[str, Any]:
     }
 
 
+def _kind(one: Expectation) -> tuple[Any, ...]:
+    """Factors, whichever axes they belong to, and whether it was told how the scan was made."""
+    return tuple(sorted(one.named["factors"])), one.named["told"]
+
+
 def _other(one: Expectation, other: Expectation) -> bool:
     return one.named["subject"] != other.named["subject"]
 
 
-def _factor(expectations: Sequence[Expectation]) -> float:
+def _scale(expectations: Sequence[Expectation]) -> float:
     ratios = [e.needed / e.expected for e in expectations]
     weights = np.concatenate([np.full(len(r), 1 / len(r)) for r in ratios])
     pooled = np.concatenate(ratios)
@@ -97,7 +111,7 @@ def _factor(expectations: Sequence[Expectation]) -> float:
 
 
 def _coverage(one: Expectation, others: Sequence[Expectation]) -> float:
-    return float(np.mean(one.needed <= one.expected * _factor(others)))
+    return float(np.mean(one.needed <= one.expected * _scale(others)))
 
 
 def _rank(first: np.ndarray, second: np.ndarray) -> float:

@@ -119,7 +119,7 @@ def _card(
         },
         figures=[],
         # as the network tells, until it is known how far that is from the truth
-        trust={"factor": 1.0} if network.outputs > 1 else {},
+        trust={"kinds": []} if network.outputs > 1 else {},
         licence=_strictest([t.licence for t in used] + ([start["licence"]] if start else [])),
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..figures import empty_figure
+from ..trust import error_scale
 from .calibration import Expectation
 
 GROUPS = 12
@@ -37,7 +38,8 @@ def draw_trust(expectations: Sequence[Expectation], trust: dict[str, Any], path:
     coverage.set_xlabel("share of the voxels, the truth's noise allowed for")
     coverage.set_yticks(places, titles)
     for one, title in zip(expectations, titles, strict=True):
-        reliability.loglog(*_groups(one, trust["factor"], share), marker=".", label=title)
+        scale = error_scale(trust, one.named["factors"], one.named["told"])
+        reliability.loglog(*_groups(one, scale, share), marker=".", label=title)
     ends = reliability.get_xlim()
     reliability.plot(ends, ends, color="0.6", zorder=0)
     for axis in (reliability.xaxis, reliability.yaxis):
@@ -58,11 +60,11 @@ def draw_trust(expectations: Sequence[Expectation], trust: dict[str, Any], path:
     figure.savefig(path, dpi=100)
 
 
-def _groups(one: Expectation, factor: float, share: float) -> tuple[list[float], list[float]]:
+def _groups(one: Expectation, scale: float, share: float) -> tuple[list[float], list[float]]:
     """Of groups of voxels with errors expected alike: the mean expected error, and what ``share`` of the errors made,
     beyond the truth's noise, stay below; groups in which noise explains that many are left out."""
     groups = np.array_split(np.argsort(one.expected), GROUPS)
-    pairs = [(factor * float(one.expected[g].mean()), float(np.quantile(one.needed[g], share))) for g in groups]
+    pairs = [(scale * float(one.expected[g].mean()), float(np.quantile(one.needed[g], share))) for g in groups]
     shown = [(expected, made) for expected, made in pairs if made > 0]
     return [expected for expected, _ in shown], [made for _, made in shown]
 
