@@ -34,6 +34,13 @@ def cosine(frequency, n):
     return np.cos(2 * np.pi * frequency * (np.arange(n) + 0.5) / n)
 
 
+def test_no_weight_is_too_small_for_a_normal_float32():
+    """Products with such take ten times as long."""
+    weights = np.abs(spline_matrix(300, 200).astype(np.float32))
+    assert weights[weights > 0].min() > np.finfo(np.float32).tiny
+    assert (weights == 0).mean() > 0.5
+
+
 @pytest.mark.parametrize(("size", "wanted"), SIZES)
 def test_resampling_equals_scipy_zoom(size, wanted):
     array = noise(size)

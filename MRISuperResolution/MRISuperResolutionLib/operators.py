@@ -19,6 +19,10 @@ Order = Literal[1, 3, 5]
 """Of a B-spline: linear, cubic, quintic."""
 
 
+NOTHING = 1e-20
+"""A weight below which a sample does not count."""
+
+
 def cell_centres(n_in: int, n_out: int) -> np.ndarray:
     """Where the centres of ``n_out`` cells lie, in index coordinates of ``n_in`` cells over the same length."""
     return (np.arange(n_out) + 0.5) * n_in / n_out - 0.5
@@ -41,7 +45,10 @@ def spline_weights(coordinates: np.ndarray, n_in: int, order: Order = 3) -> np.n
     if n_in == 1:
         return np.ones((len(coordinates), 1))
     coefficients = ndimage.spline_filter1d(np.eye(n_in), order=order, axis=0, mode="reflect")
-    return kernel_weights(coordinates, n_in, partial(b_spline, order=order), (order + 1) // 2) @ coefficients
+    weights = kernel_weights(coordinates, n_in, partial(b_spline, order=order), (order + 1) // 2) @ coefficients
+    # what is left of samples far away would be too small for a normal float32: processors take ten times as long
+    weights[np.abs(weights) < NOTHING] = 0
+    return weights
 
 
 def kernel_weights(
