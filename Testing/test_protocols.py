@@ -444,7 +444,7 @@ def test_its_slices_are_the_networks_own(flat):
     with torch.no_grad():
         one = load_network(flat)(torch.from_numpy(np.moveaxis(spline.array, 2, 0)[:, None].copy()))[:, 0].numpy()
     # the volume's own range is all but that of the network
-    assert np.abs(np.moveaxis(one, 0, 2) - high.array).max() < 0.02
+    assert np.abs(np.moveaxis(one, 0, 2) - high.array).max() < 0.03
 
 
 @pytest.mark.parametrize(

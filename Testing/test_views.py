@@ -68,7 +68,8 @@ def restless(tmp_path_factory):
 @pytest.fixture(scope="module")
 def restless_doubting(tmp_path_factory):
     """The same of one that takes a reference, and tells which errors to expect."""
-    trust = {"share": 0.9, "factor": 1.5, "figures": []}
+    kinds = [{"factors": [2, 2, 2], "told": told, "scale": scale} for told, scale in ((True, 0.5), (False, 1.5))]
+    trust = {"share": 0.9, "kinds": kinds, "figures": []}
     return restless_weights(tmp_path_factory.mktemp("weights"), "doubting", trust, references=1, doubt=True)
 
 

@@ -125,17 +125,12 @@ def apply_along_axes(matrices: Sequence[np.ndarray | None], array: Any) -> Any:
     return array
 
 
-NARROW = 32
-"""Voxels along the last axis below which one large product is quicker than one for each plane."""
-
-
 def _numpy_product(matrix: np.ndarray, array: np.ndarray, axis: int) -> np.ndarray:
     matrix = matrix.astype(array.dtype)
     if axis == -1:
         return array @ matrix.T
-    if array.shape[-1] < NARROW:
-        return np.moveaxis(np.tensordot(matrix, array, (1, axis)), 0, axis)
-    return np.moveaxis(matrix @ np.moveaxis(array, axis, -2), -2, axis)
+    moved = np.moveaxis(array, axis, -2)
+    return np.moveaxis(matrix @ moved, -2, axis)
 
 
 def alike(values: np.ndarray, array: Any) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 def error_scale(trust: dict[str, Any], factors: Sequence[float], told: bool) -> float:
     """What the expected errors of a scan by ``factors``, ``told`` of how it was made or not, are multiplied by: as on
     the card's ``trust`` for the kind that is most alike; 1 where it knows none."""
-    kinds = [kind for kind in trust.get("kinds", []) if kind["told"] == told]
+    kinds = [kind for kind in trust["kinds"] if kind["told"] == told]
     return min(kinds, key=lambda kind: _apart(kind["factors"], factors))["scale"] if kinds else 1.0
 
 
