@@ -9,7 +9,7 @@ import numpy as np
 
 from .tiling import choose_tile, tiles
 
-SLABS = (8, 4, 2, 1)
+SLABS = (16, 8, 4, 2, 1)
 """Planes that may be pushed at a time."""
 
 STRIP_BYTES = 16 * 2**20

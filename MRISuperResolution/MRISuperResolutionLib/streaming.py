@@ -25,6 +25,9 @@ SCRATCH, COMBINED_SCRATCH = 3, 5
 """Times what a layer takes or gives that exists while it computes: what it takes with its surroundings, what it
 gives, and what the library works with; where it is combined with others, sums and products, too."""
 
+INTEGERS = {torch.float32: torch.int32, torch.bfloat16: torch.int16, torch.float16: torch.int16}
+"""As wide as these."""
+
 
 def run_slabs(
     network: Network,
@@ -127,6 +130,14 @@ def stream_numbers(chain: Sequence[Link], precision: torch.dtype) -> tuple[float
     moving = sum(channels.values())
     exact = any(link.exact for link in chain)
     return held, moving, max(map(scratch_of, chain)), 4 if exact else precision.itemsize
+
+
+def weight_and_bias(link: Link) -> tuple[Tensor, Tensor | None]:
+    """Those of a link's convolution, its output multiplied by the link's strength."""
+    weight, bias = link.convolution.weight, link.convolution.bias
+    if link.strength is None:
+        return weight, bias
+    return weight * link.strength[..., None], None if bias is None else bias * link.strength.flatten()
 
 
 def scratch_of(link: Link) -> int:
@@ -279,7 +290,7 @@ class _Layer:
         dtype: torch.dtype,
     ) -> None:
         self.link, self.taken, self.others, self.made = link, taken, list(others), made
-        weight, bias = link.convolution.weight, link.convolution.bias
+        weight, bias = weight_and_bias(link)
         turned = weight.detach().permute(0, 1, *(2 + axis for axis in order))
         device = made.held.device
         self.weight = turned.to(device, dtype).contiguous(memory_format=torch.channels_last_3d)
@@ -314,17 +325,20 @@ class _Layer:
 
     def _compute(self, planes: slice, rows: slice, columns: slice, room: Tensor) -> None:
         """Fill ``room`` with a part of the planes."""
-        found = functional.conv3d(self._around(planes, rows, columns), self.weight, self.bias)
+        wide = self._wide(columns)
+        around = self._around(planes, rows, wide)
+        inner = slice(columns.start - wide.start, columns.stop - wide.start)
+        found = functional.conv3d(around, self.weight, self.bias, padding=(0, 0, self.link.radius))[..., inner]
         if self.link.combined:
             if self.link.rectified:
-                found.clamp_min_(0)
+                rectify(found, found)
             others = [other.part(planes.start, planes.stop)[:, :, :, rows, columns] for other in self.others]
             room.copy_(self.link.combined(found, *others))
         elif self.link.rectified and found.dtype == room.dtype:
-            torch.clamp_min(found, 0, out=room)
+            rectify(found, room)
         else:
             # the next layer may compute in another precision
-            room.copy_(found.clamp_min_(0) if self.link.rectified else found)
+            room.copy_(found.clamp_min(0) if self.link.rectified else found)
 
     def endless(self, value: Tensor, others: Sequence[Tensor]) -> Tensor:
         """What the layer makes of an endless background, all of them (1, channels, 1, 1, 1)."""
@@ -336,16 +350,29 @@ class _Layer:
             found = found.clamp_min(0)
         return self.link.combined(found, *others) if self.link.combined else found
 
+    def _wide(self, columns: slice) -> slice:
+        """Columns to convolve: those that are asked for and ``radius`` to each side, where neighbours are missing, so
+        that these are not right. Libraries are quicker with zeros of their own to each side than without."""
+        radius = self.link.radius
+        return slice(max(0, columns.start - radius), min(self.made.held.shape[4], columns.stop + radius))
+
     def _around(self, planes: slice, rows: slice, columns: slice) -> Tensor:
-        """What is taken there and ``radius`` around it, zeros beyond the volume."""
+        """What is taken there and, along planes and rows, ``radius`` around it, zeros beyond the volume."""
         held = self.taken.part(self.taken.first, self.taken.end)
-        first, radius = self.taken.first, self.link.radius
+        radius = self.link.radius
         inside, beyond = [], []
-        for part, before, n in zip((planes, rows, columns), (first, 0, 0), held.shape[2:], strict=True):
+        for part, before, n in zip((planes, rows), (self.taken.first, 0), held.shape[2:4], strict=True):
             start, stop = part.start - radius - before, part.stop + radius - before
             inside.append(slice(max(0, start), min(n, stop)))
             beyond.append([max(0, -start), max(0, stop - n)])
-        piece = held[:, self.link.channels or slice(None), inside[0], inside[1], inside[2]]
+        piece = held[:, self.link.channels or slice(None), inside[0], inside[1], columns]
         if any(map(any, beyond)):
-            piece = functional.pad(piece, [*beyond[2], *beyond[1], *beyond[0]])
+            piece = functional.pad(piece, [0, 0, *beyond[1], *beyond[0]])
         return piece.to(self.weight.dtype).contiguous(memory_format=torch.channels_last_3d)
+
+
+def rectify(found: Tensor, room: Tensor) -> None:
+    """ReLU of numbers of any precision into ``room`` of the same. The sign is the first bit of a number as of an
+    integer, and integers are compared as fast as memory is copied."""
+    bits = INTEGERS[found.dtype]
+    torch.clamp_min(found.view(bits), 0, out=room.view(bits))

@@ -26,6 +26,7 @@ class Link:
     exact      in single precision whatever the others compute in
     source     number of the link whose output it takes, or ``SEEN``; None: the one before
     channels   of that output which it takes; None: all
+    strength   what the convolution's output is multiplied by (channels, 1, 1, 1); None: as it is
     others     numbers of links before it whose outputs ``combined`` takes, too
     combined   from what the convolution gives and the outputs of the ``others`` to the link's own, voxel by voxel;
                None: as it is
@@ -37,6 +38,7 @@ class Link:
     exact: bool = False
     source: int | None = None
     channels: slice | None = None
+    strength: Tensor | None = None
     others: tuple[int, ...] = ()
     combined: Callable[..., Tensor] | None = None
     joined: int = 0

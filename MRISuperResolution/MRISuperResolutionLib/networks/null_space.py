@@ -9,7 +9,6 @@ it: there it learns the null space of the acquisition alone.
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import torch
@@ -190,10 +189,11 @@ class NullSpaceNet(Network):
         for number, block in enumerate(self.blocks, 1):
             assert isinstance(block, GuidedBlock)
             others = (features, *guidance, *([first] if number == len(self.blocks) else []))
-            changed = partial(_changed, block.strength(conditions), bool(guidance))
             links.append(Link(block.first, rectified=True, source=features))
             features = len(links)
-            links.append(Link(block.second, rectified=False, others=others, combined=changed))
+            strength = block.strength(conditions)[0]
+            changed = _changed_as_guided if guidance else _changed
+            links.append(Link(block.second, rectified=False, strength=strength, others=others, combined=changed))
         detail = len(links)
         links.append(Link(self.expand, rectified=False, source=features))
         if self.doubt is not None:
@@ -228,12 +228,14 @@ def told(x: Tensor) -> Tensor:
     return x[:, 1 : 1 + CONDITIONS, 0, 0, 0]
 
 
-def _changed(strength: Tensor, guided: bool, change: Tensor, features: Tensor, *others: Tensor) -> Tensor:
-    """What a block gives, with the guidance as the first of the ``others``; what is left of them is added, too."""
-    change = change * strength.to(change)
-    if guided:
-        change, others = change * others[0], others[1:]
-    return sum(others, features + change)
+def _changed(change: Tensor, *others: Tensor) -> Tensor:
+    """What a block gives: its features, and the first block's besides after the last."""
+    return sum(others, change)
+
+
+def _changed_as_guided(change: Tensor, features: Tensor, guidance: Tensor, *others: Tensor) -> Tensor:
+    """The same where the change is guided."""
+    return sum(others, torch.addcmul(features, change, guidance))
 
 
 def _behind(second: Tensor, first: Tensor) -> Tensor:
