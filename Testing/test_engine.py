@@ -29,6 +29,8 @@ ARCHITECTURES = [
     {"name": "ReCNN", "layers": 2, "filters": 4, "references": 1},
     {"name": "ResNet", "factor": 2, "filters": 4, "blocks": 1},
     {"name": "DGGRN", "factor": 3, "filters": 3, "blocks": 1},
+    {"name": "SCSR", "factor": 2, "filters": 3, "layers": 2},
+    {"name": "DeCNN", "factor": 2},
 ]
 
 CHAINS = [
@@ -39,6 +41,10 @@ CHAINS = [
     {"name": "NullSpaceNet", "filters": 3, "blocks": 2, "guidance_layers": 0},
     {"name": "NullSpaceNet", "filters": 3, "blocks": 1, "guidance_layers": 3, "doubt": True},
     {"name": "NullSpaceNet", "filters": 2, "blocks": 1, "references": 1},
+    {"name": "ReCNN", "layers": 3, "filters": 3, "dimensions": 2, "references": 1},
+    {"name": "ResNet", "factor": 2, "filters": 4, "blocks": 2, "gradient_input": True},
+    {"name": "DGGRN", "factor": 2, "filters": 3, "blocks": 2, "gradient_layers": 4},
+    {"name": "DGGRN", "factor": 3, "filters": 3, "blocks": 1, "gradient_layers": 1},
 ]
 
 
@@ -170,7 +176,7 @@ def test_progress_rises_to_one_within_a_single_tile():
 def test_progress_of_a_stream_rises_to_one(architecture):
     network = restless(architecture, 0)
     seen = []
-    run_network(network, source_for(network, (9, 10, 40)), device=CPU, report=seen.append)
+    run_network(network, source_for(network, (40, 10, 9)), device=CPU, report=seen.append)
     assert seen == sorted(seen)
     assert seen[-1] == 1.0
     assert seen[-2] > 0.5
@@ -216,7 +222,7 @@ def test_streamed_equals_untiled(architecture, size, planes, cut, seed):
     network = restless(architecture, seed)
     source = source_for(network, size, seed)
     whole = untiled(network, source)
-    axis = int(np.argmax(size))
+    axis = int(np.argmax(size)) if network.dimensions == 3 else 0
     core = [max(1, n // 2) if cut else n for a, n in enumerate(size) if a != axis]
     result = np.empty(whole.shape, np.float32)
     run_slabs(network, source, result, Slabs(axis, planes, tuple(core), 0, 0), CPU, torch.float32, lambda share: None)
@@ -233,7 +239,7 @@ def island(size, at, extent, value=0.0, seed=0):
 
 def streamed(network, source, planes=4):
     size = source.shape[1:]
-    axis = int(np.argmax(size))
+    axis = int(np.argmax(size)) if network.dimensions == 3 else 0
     core = [n for a, n in enumerate(size) if a != axis]
     result = np.empty(output_shape(network, source), np.float32)
     run_slabs(network, source, result, Slabs(axis, planes, tuple(core), 0, 0), CPU, torch.float32, lambda share: None)
@@ -255,7 +261,11 @@ def test_background_is_skipped_and_away_from_the_faces_nothing_changes(architect
     result = streamed(network, source, planes)
     radius = network.receptive_radius
     # what the zeros around the volume reach
-    inner = tuple(slice(network.factor * radius, n - network.factor * radius) for n in whole.shape[-3:])
+    deep = [radius * (axis >= 3 - network.dimensions) for axis in range(3)]
+    inner = tuple(
+        slice(factor * r, n - factor * r)
+        for factor, r, n in zip(network.factors, deep, whole.shape[-3:], strict=True)
+    )
     assert np.abs(result - whole)[(..., *inner)].max() <= 1e-5 * np.ptp(whole)
     # the gradient of any other value is not zero at the faces
     seen = value == 0 or network.seen_radius == 0
@@ -389,11 +399,11 @@ def test_a_limit_below_what_the_process_has_is_refused():
 
 
 def test_the_limit_decides_the_tile():
-    network = build({"name": "ResNet", "factor": 2, "filters": 16, "blocks": 1})
+    network = build({"name": "MCSR", "filters": 16, "layers": 3})
     per_voxel = bytes_per_voxel(network, torch.float32)
     assert per_voxel > 2 * 16 * 4
     seen = []
-    network.head.register_forward_pre_hook(lambda m, x: seen.append(x[0].numel()))
+    network.single.register_forward_pre_hook(lambda m, x: seen.append(x[0].numel()))
     limit = process_memory() + int(30_000 * per_voxel) + 100 * 2**20
     run_network(network, source_for(network, (160, 40, 40)), device=CPU, memory_limit=limit)
     assert len(seen) > 1

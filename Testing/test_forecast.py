@@ -1,6 +1,7 @@
 """What is told before a run: its size, its cost, and where the input lies outside what was trained."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from MRISuperResolutionLib.streaming import share_to_compute
 from MRISuperResolutionLib.suitability import contrast_named, warnings
 from MRISuperResolutionLib.weights import catalogue, cost_of, find_card, load_network
 
+SCSR = Path(__file__).parents[1] / "weights" / "baselines" / "scsr-t2w-x2.safetensors"
 THICK = Grid((256, 256, 44), (0.9, 0.9, 3.0))
 
 
@@ -95,9 +97,18 @@ def test_a_noisy_background_leaves_all_the_work_and_so_do_tiles():
     card = find_card("recnn10-t1w")
     array = head((24, 24, 24), 0.05)
     assert share_left(array, card, plan(Grid(array.shape), card)) == 1
-    card = find_card("dggrn-t2w-x2")
+    card = find_card(str(SCSR))
     array = np.pad(head((24, 24, 24), 0.0), 8)
     assert share_left(array, card, plan(Grid(array.shape), card)) == 1
+
+
+def test_the_share_of_slices_is_told_from_the_input():
+    card = find_card("dggrn-t2w-x2")
+    array = np.pad(head((32, 60, 50), 0.0), ((12, 12), (24, 24), (20, 40)))
+    share = share_left(array, card, plan(Grid(array.shape), card, plane="sagittal"))
+    there = share_to_compute(load_network(card), Normalisation.of(array).apply(array)[None])
+    assert 0.1 < there < 0.8
+    assert share == pytest.approx(there, rel=0.1)
 
 
 def test_forecast_of_slices_counts_those_of_the_input():

@@ -27,17 +27,23 @@ ROWS = 16
 @dataclass(frozen=True)
 class Background:
     """Of planes (height, width): the background's ``value`` (channels), and for each row (planes, height) the first
-    column with tissue and one past the last; the plane's width and 0 where there is none."""
+    column with tissue and one past the last; the plane's width and 0 where there is none. ``deep``: whether what sees
+    to the side sees other planes, too."""
 
     value: np.ndarray
     starts: np.ndarray
     ends: np.ndarray
     width: int
+    deep: bool = True
 
     def columns(self, planes: slice, rows: slice, radius: int) -> slice | None:
         """Columns with tissue within ``radius`` voxels of the ``planes`` and their ``rows``; None where there is
         none."""
-        near = tuple(slice(max(0, part.start - radius), max(0, part.stop + radius)) for part in (planes, rows))
+        reach = radius * self.deep, radius
+        near = tuple(
+            slice(max(0, part.start - r), max(0, part.stop + r))
+            for part, r in zip((planes, rows), reach, strict=True)
+        )
         start, end = int(self.starts[near].min()), int(self.ends[near].max())
         return slice(max(0, start - radius), min(self.width, end + radius)) if start < end else None
 
@@ -52,7 +58,7 @@ class Background:
 
     def _share_within(self, radius: int) -> float:
         """What ``columns`` would find, all at once."""
-        near = 2 * radius + 1
+        near = 1 + 2 * radius * self.deep, 1 + 2 * radius
         starts = minimum_filter(self.starts, near, mode="constant", cval=self.width)
         ends = maximum_filter(self.ends, near, mode="constant", cval=0)
         first = np.arange(0, starts.shape[1], ROWS)
@@ -69,9 +75,9 @@ def background_value(first: np.ndarray, last: np.ndarray) -> np.ndarray:
     return np.sort(corners, axis=1)[:, (corners.shape[1] - 1) // 2]
 
 
-def background_of(pieces: Iterator[np.ndarray], value: np.ndarray) -> Background:
+def background_of(pieces: Iterator[np.ndarray], value: np.ndarray, deep: bool) -> Background:
     """Of a volume whose background has that ``value``, in pieces (channels, planes, height, width) that follow one
-    another."""
+    another; ``deep`` as in ``Background``."""
     starts, ends, width = [], [], 0
     for piece in pieces:
         tissue = (np.abs(piece - value[:, None, None, None]) > CLOSE).any(axis=0)
@@ -79,4 +85,4 @@ def background_of(pieces: Iterator[np.ndarray], value: np.ndarray) -> Background
         there = tissue.any(axis=2)
         starts.append(np.where(there, tissue.argmax(axis=2), width))
         ends.append(np.where(there, width - tissue[:, :, ::-1].argmax(axis=2), 0))
-    return Background(value, np.concatenate(starts), np.concatenate(ends), width)
+    return Background(value, np.concatenate(starts), np.concatenate(ends), width, deep)

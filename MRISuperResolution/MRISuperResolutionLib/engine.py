@@ -1,7 +1,7 @@
 """Running a network over a volume of any size in the memory that there is.
 
-The result equals that of the network on the whole volume. Chains of 3D convolutions are streamed (see
-``streaming``); other networks work on tiles (see ``tiled``).
+The result equals that of the network on the whole volume. Chains of convolutions are streamed (see ``streaming``);
+other networks work on tiles (see ``tiled``).
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def run_network(
 
 def output_shape(network: Network, source: Source) -> tuple[int, ...]:
     """The shape of what the network makes of ``source``: the outputs, if there are several, and the axes."""
-    fine = (n * (network.factor if axis >= 3 - network.dimensions else 1) for axis, n in enumerate(source.shape[1:]))
+    fine = (n * factor for n, factor in zip(source.shape[1:], network.factors, strict=True))
     return (network.outputs, *fine) if network.outputs > 1 else tuple(fine)
 
 
@@ -114,10 +114,11 @@ def planned(network: Network, size: Sequence[int], precision: torch.dtype, most_
 
 def _way(network: Network, size: Sequence[int], precision: torch.dtype, most_bytes: int) -> Way | None:
     """How to compute in ``most_bytes``; None where nothing fits."""
-    chain = network.chain()
-    if chain is not None:
-        numbers = stream_numbers(chain, precision)
-        slabs = choose_slabs(size, network.receptive_radius, *numbers, most_bytes, network.image_bytes)
+    if network.chain() is not None:
+        numbers = stream_numbers(network, precision)
+        slabs = choose_slabs(
+            size, network.receptive_radius, *numbers, most_bytes, network.image_bytes, network.dimensions
+        )
         if slabs is None:
             return None
         return Way(

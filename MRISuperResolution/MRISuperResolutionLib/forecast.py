@@ -108,7 +108,7 @@ def _computed(
     if "held" in card.cost:
         held, moving, scratch = (card.cost[number] for number in STREAMED)
         image = card.cost.get("image", IMAGE_BYTES)
-        slabs = choose_slabs(size, radius[-1], held, moving, scratch, itemsize, most_bytes, image)
+        slabs = choose_slabs(size, radius[-1], held, moving, scratch, itemsize, most_bytes, image, card.dimensions)
         return (slabs.voxels, slabs.bytes) if slabs else None
     bytes_voxel = card.cost["bytes"] * itemsize / 4
     core = choose_tile(size, radius, int(most_bytes / bytes_voxel))

@@ -1,4 +1,4 @@
-"""What the first layer of a chain of convolutions sees of a volume, plane by plane along one axis."""
+"""What the first layers of a chain of convolutions see of a volume, plane by plane along one axis."""
 
 from __future__ import annotations
 
@@ -41,14 +41,18 @@ class Seen:
 
     def seen(self, planes: slice, rows: slice = slice(None), columns: slice = slice(None)) -> Tensor:
         """What the first layer sees of it."""
-        margin = self.network.seen_radius
+        flat = self.network.dimensions == 2
         wide, inner = [], []
-        for part, n in zip((planes, rows, columns), self.size, strict=True):
+        for number, (part, n) in enumerate(zip((planes, rows, columns), self.size, strict=True)):
+            margin = 0 if flat and number == 0 else self.network.seen_radius
             start, stop, _ = part.indices(n)
             low = max(0, start - margin)
             wide.append(slice(low, min(n, stop + margin)))
             inner.append(slice(start - low, stop - low))
-        return self.network.seen(self.given(*wide))[:, :, inner[0], inner[1], inner[2]]
+        given = self.given(*wide)
+        # slices are a batch
+        seen = self.network.seen(given[0].transpose(0, 1)).transpose(0, 1)[None] if flat else self.network.seen(given)
+        return seen[:, :, inner[0], inner[1], inner[2]]
 
     def pieces(self, step: int, rows: slice = slice(None), columns: slice = slice(None)) -> Iterator[Tensor]:
         """All of it, ``step`` planes at a time."""
@@ -58,4 +62,5 @@ class Seen:
         """Where a column of it is background, looked at ``step`` planes at a time."""
         last = self.size[0] - 1
         value = background_value(*(self.seen(slice(end, end + 1))[0, :, 0].numpy() for end in (0, last)))
-        return background_of((piece[0].numpy() for piece in self.pieces(step, rows, columns)), value)
+        pieces = (piece[0].numpy() for piece in self.pieces(step, rows, columns))
+        return background_of(pieces, value, self.network.dimensions == 3)

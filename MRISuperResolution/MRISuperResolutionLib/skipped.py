@@ -27,13 +27,15 @@ def share_left(array: np.ndarray, card: Card, plan: Plan) -> float:
     units. References are taken to have the same background."""
     if "held" not in card.cost:
         return 1.0
-    order = axes_by_factor(plan.factors) if card.restoring else (0, 1, 2)
-    size = [array.shape[axis] if card.restoring else plan.target.size[axis] for axis in order]
-    axis = axis_along(size)
+    order: Sequence[int] = axes_by_factor(plan.factors) if card.restoring else (0, 1, 2)
+    if plan.slice_axis is not None:
+        order = plan.slice_axis, *(axis for axis in order if axis != plan.slice_axis)
+    size = [plan.source.size[axis] for axis in order]
+    axis = axis_along(size, card.dimensions)
     count = size[axis]
     looked_at = np.unique(np.linspace(0, count - 1, PLANES).astype(int))
     planes = _planes(Normalisation.of(array).apply(array).transpose(order), size, axis, looked_at)
-    found = background_of(iter([planes]), background_value(planes[:, 0], planes[:, -1]))
+    found = background_of(iter([planes]), background_value(planes[:, 0], planes[:, -1]), card.dimensions == 3)
     # the nearest of them
     like = np.abs(np.arange(count)[:, None] - looked_at).argmin(axis=1)
     whole = replace(found, starts=found.starts[like], ends=found.ends[like])

@@ -47,9 +47,12 @@ class Slabs:
         return [n for axis, n in enumerate(size) if axis != self.axis]
 
 
-def axis_along(size: Sequence[int]) -> int:
-    """The axis that a volume is streamed along: the last, plane by plane of which files are written, unless another
-    is so long that its planes take much less memory."""
+def axis_along(size: Sequence[int], dimensions: int = 3) -> int:
+    """The axis that a volume is streamed along: the first, that of the slices, for a network of two dimensions; else
+    the last, plane by plane of which files are written, unless another is so long that its planes take much less
+    memory."""
+    if dimensions == 2:
+        return 0
     longest = int(np.argmax(size))
     return longest if size[longest] > 2 * size[-1] else len(size) - 1
 
@@ -63,16 +66,17 @@ def choose_slabs(
     itemsize: int,
     most_bytes: int,
     image_bytes: float = IMAGE_BYTES,
+    dimensions: int = 3,
 ) -> Slabs | None:
     """The quickest way to stream a volume of ``size`` through a chain in ``most_bytes``; None where none fits.
 
-    radius       voxels to each side that the chain sees
+    radius       voxels to each side that the chain sees, along its ``dimensions``
     held         numbers of ``itemsize`` bytes that the chain keeps for each voxel of the face
     moving       those that each plane of a push takes besides
     scratch      those of each voxel while it is computed, a strip at a time
     image_bytes  of each voxel of a push: what is made of the input and of the output besides the feature maps
     """
-    axis = axis_along(size)
+    axis = axis_along(size, dimensions)
     face = [n for a, n in enumerate(size) if a != axis]
     found: list[tuple[float, Slabs]] = []
     for planes in SLABS:

@@ -1,4 +1,4 @@
-"""A chain of 3D convolutions over planes that come one slab after the other: nothing is computed twice.
+"""A chain of convolutions over planes that come one slab after the other: nothing is computed twice.
 
 What a layer gives is kept for as long as another needs it. What comes out equals what the chain makes of the whole
 volume, zero padding at its faces included.
@@ -47,7 +47,7 @@ def run_slabs(
     radius = network.receptive_radius
     order = [slabs.axis, *(axis for axis in range(3) if axis != slabs.axis)]
     columns = list(tiles(slabs.face(size), (radius, radius), slabs.core))
-    factors = [network.factor] * 3
+    factors = network.factors
     with torch.inference_mode():
         seen = Seen(network, source, order)
         done = 0.0
@@ -59,8 +59,8 @@ def run_slabs(
 
             for first, found in _column(network, seen, column, slabs.planes, device, precision, tell):
                 planes = slice(first, first + found.shape[2])
-                given = seen.given(planes, *column.padded)
-                whole = network.completed(seen.back(given), seen.back(found.cpu()))[0].float().numpy()
+                given = seen.given(planes, *column.padded).to(device)
+                whole = network.completed(seen.back(given), seen.back(found))[0].float().cpu().numpy()
                 inner = scaled(seen.own(slice(0, found.shape[2]), *column.inner), factors)
                 put(result, scaled(seen.own(planes, *column.core), factors), whole[(slice(None), *inner)])
             done += share
@@ -97,15 +97,15 @@ def source_of(chain: Sequence[Link], number: int) -> int:
 
 def channels_of(chain: Sequence[Link]) -> dict[int, int]:
     """Channels of what the chain sees and of what each link gives, by their numbers."""
-    whole = [n for n, link in enumerate(chain) if source_of(chain, n) == SEEN and link.channels is None]
-    return {SEEN: chain[whole[0]].convolution.in_channels, **{n: link.outputs for n, link in enumerate(chain)}}
+    seen = max(link.inputs for n, link in enumerate(chain) if source_of(chain, n) == SEEN)
+    return {SEEN: seen, **{n: link.outputs for n, link in enumerate(chain)}}
 
 
-def reaches_of(chain: Sequence[Link]) -> dict[int, int]:
-    """How far each link sees, those before it included, by their numbers."""
+def reaches_of(chain: Sequence[Link], along: Callable[[Link], int] = lambda link: link.radius) -> dict[int, int]:
+    """How far each link sees, those before it included, by their numbers; planes and not voxels ``along`` depths."""
     reaches = {SEEN: 0}
     for number, link in enumerate(chain):
-        ahead = [reaches[source_of(chain, number)] + link.radius, *(reaches[other] for other in link.others)]
+        ahead = [reaches[source_of(chain, number)] + along(link), *(reaches[other] for other in link.others)]
         reaches[number] = max(ahead)
     return reaches
 
@@ -113,31 +113,35 @@ def reaches_of(chain: Sequence[Link]) -> dict[int, int]:
 def kept_of(chain: Sequence[Link]) -> dict[int, int]:
     """Planes of what the chain sees and of each link's output that are kept from one slab to the next: those that a
     link which has come less far still needs."""
-    reaches = reaches_of(chain)
+    reaches = reaches_of(chain, lambda link: link.depth)
     kept = dict.fromkeys(reaches, 0)
     for number, link in enumerate(chain):
         source = source_of(chain, number)
-        kept[source] = max(kept[source], reaches[number] - reaches[source] + link.radius)
+        kept[source] = max(kept[source], reaches[number] - reaches[source] + link.depth)
         for other in link.others:
             kept[other] = max(kept[other], reaches[number] - reaches[other])
     return kept
 
 
-def stream_numbers(chain: Sequence[Link], precision: torch.dtype) -> tuple[float, float, float, int]:
-    """What streaming a chain takes, as ``slabs.choose_slabs`` wants it: held, moving, scratch, itemsize."""
+def stream_numbers(network: Network, precision: torch.dtype) -> tuple[float, float, float, int]:
+    """What streaming a network that is a chain takes, as ``slabs.choose_slabs`` wants it: held, moving, scratch,
+    itemsize."""
+    chain = network.chain()
+    assert chain is not None
     channels, kept = channels_of(chain), kept_of(chain)
-    held = sum(kept[number] * n for number, n in channels.items())
+    held = network.completing + sum(kept[number] * n for number, n in channels.items())
     moving = sum(channels.values())
     exact = any(link.exact for link in chain)
     return held, moving, max(map(scratch_of, chain)), 4 if exact else precision.itemsize
 
 
 def weight_and_bias(link: Link) -> tuple[Tensor, Tensor | None]:
-    """Those of a link's convolution, its output multiplied by the link's strength."""
+    """Those of a link's convolution in 3D, its output multiplied by the link's strength."""
     weight, bias = link.convolution.weight, link.convolution.bias
-    if link.strength is None:
-        return weight, bias
-    return weight * link.strength[..., None], None if bias is None else bias * link.strength.flatten()
+    if link.strength is not None:
+        weight = weight * link.strength.view(-1, *[1] * (weight.dim() - 1))
+        bias = None if bias is None else bias * link.strength
+    return (weight if weight.dim() == 5 else weight[:, :, None]), bias
 
 
 def scratch_of(link: Link) -> int:
@@ -157,7 +161,7 @@ def share_to_compute(network: Network, source: Source) -> float:
     background."""
     chain = network.chain()
     assert chain is not None
-    axis = axis_along(source.shape[1:])
+    axis = axis_along(source.shape[1:], network.dimensions)
     with torch.inference_mode():
         seen = Seen(network, source, [axis, *(a for a in range(3) if a != axis)])
         return seen.background(max(SLABS)).share_of_work(work_of(chain))
@@ -168,7 +172,7 @@ class Stream:
 
     The output lags behind by the chain's receptive radius, until the last of the ``count`` planes is there.
 
-    order  which axis of the convolutions' kernels the planes follow, then those of the height and of the width
+    order  which axis of 3D convolutions' kernels the planes follow, then those of the height and of the width
     face   height and width
     """
 
@@ -296,13 +300,13 @@ class _Layer:
         self.weight = turned.to(device, dtype).contiguous(memory_format=torch.channels_last_3d)
         self.bias = None if bias is None else bias.detach().to(device, dtype)
         self.skipping: _Skipping | None = None
-        taken.needed.append(lambda: made.end - link.radius)
+        taken.needed.append(lambda: made.end - link.depth)
         for planes in self.others:
             planes.needed.append(lambda: made.end)
 
     def ready(self, whole: int) -> int:
         """Planes that can be made, of ``whole`` in all."""
-        seen = self.taken.end - (self.link.radius if self.taken.end < whole else 0)
+        seen = self.taken.end - (self.link.depth if self.taken.end < whole else 0)
         return min([seen, *(planes.end for planes in self.others)]) - self.made.end
 
     def compute(self, count: int) -> None:
@@ -333,7 +337,7 @@ class _Layer:
             if self.link.rectified:
                 rectify(found, found)
             others = [other.part(planes.start, planes.stop)[:, :, :, rows, columns] for other in self.others]
-            room.copy_(self.link.combined(found, *others))
+            self.link.combined(found, *others, out=room)
         elif self.link.rectified and found.dtype == room.dtype:
             rectify(found, room)
         else:
@@ -359,9 +363,10 @@ class _Layer:
     def _around(self, planes: slice, rows: slice, columns: slice) -> Tensor:
         """What is taken there and, along planes and rows, ``radius`` around it, zeros beyond the volume."""
         held = self.taken.part(self.taken.first, self.taken.end)
-        radius = self.link.radius
         inside, beyond = [], []
-        for part, before, n in zip((planes, rows), (self.taken.first, 0), held.shape[2:4], strict=True):
+        for part, radius, before, n in zip(
+            (planes, rows), (self.link.depth, self.link.radius), (self.taken.first, 0), held.shape[2:4], strict=True
+        ):
             start, stop = part.start - radius - before, part.stop + radius - before
             inside.append(slice(max(0, start), min(n, stop)))
             beyond.append([max(0, -start), max(0, stop - n)])

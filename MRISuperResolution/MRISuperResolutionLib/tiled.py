@@ -33,7 +33,7 @@ def run_tiles(
 
     The tiles of the ``plan`` lie on the axes of ``source``; ``report`` is called before each convolution.
     """
-    factors = [network.factor if axis >= 3 - network.dimensions else 1 for axis in range(3)]
+    factors = network.factors
     whole = sum(tile.voxels for tile in plan)
     for done, tile in zip(itertools.accumulate((t.voxels for t in plan), initial=0), plan, strict=False):
         with _watched(network, lambda share, d=done, t=tile: report((d + share * t.voxels) / whole)):  # type: ignore[misc]

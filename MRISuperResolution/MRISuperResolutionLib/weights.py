@@ -174,7 +174,7 @@ def cost_of(network: Network) -> dict[str, float]:
     from .streaming import stream_numbers
 
     chain = network.chain()
-    streamed = dict(zip(STREAMED, stream_numbers(chain, torch.float32), strict=False)) if chain else {}
+    streamed = dict(zip(STREAMED, stream_numbers(network, torch.float32), strict=False)) if chain else {}
     return {
         "operations": network.operations(),
         "bytes": bytes_per_voxel(network, torch.float32),

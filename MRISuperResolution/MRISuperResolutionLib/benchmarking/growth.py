@@ -105,9 +105,7 @@ def _cases(architecture: dict[str, Any], edge: int) -> Iterator[tuple[str, float
 def _bounded(architecture: dict[str, Any], usual: Case) -> Iterator[tuple[int, Case]]:
     """Bytes for the feature maps: as many as the quickest way takes, and shares of them."""
     network = build(architecture)
-    chain = network.chain()
-    assert chain is not None
-    numbers = stream_numbers(chain, choose_precision("auto", CPU))
+    numbers = stream_numbers(network, choose_precision("auto", CPU))
 
     def bytes_in(most: int) -> int:
         slabs = choose_slabs((usual.edge,) * 3, network.receptive_radius, *numbers, most)

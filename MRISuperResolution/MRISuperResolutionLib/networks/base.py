@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, overload
@@ -20,20 +20,21 @@ SEEN = -1
 
 @dataclass(frozen=True)
 class Link:
-    """A convolution of a chain (odd cubic kernel, zero padding), and what is done to each voxel of what it gives.
+    """A convolution of a chain (odd square or cubic kernel, zero padding), and what is done to each voxel of what it
+    gives.
 
     rectified  with ReLU after it or not
     exact      in single precision whatever the others compute in
     source     number of the link whose output it takes, or ``SEEN``; None: the one before
     channels   of that output which it takes; None: all
-    strength   what the convolution's output is multiplied by (channels, 1, 1, 1); None: as it is
+    strength   what the convolution's output is multiplied by (channels); None: as it is
     others     numbers of links before it whose outputs ``combined`` takes, too
-    combined   from what the convolution gives and the outputs of the ``others`` to the link's own, voxel by voxel;
-               None: as it is
+    combined   from what the convolution gives and the outputs of the ``others`` to the link's own, voxel by voxel,
+               put into its ``out`` if there is one; None: as it is
     joined     channels that ``combined`` adds to those of the convolution
     """
 
-    convolution: nn.Conv3d
+    convolution: nn.Conv2d | nn.Conv3d
     rectified: bool
     exact: bool = False
     source: int | None = None
@@ -47,6 +48,16 @@ class Link:
     def radius(self) -> int:
         """Voxels to each side that it sees."""
         return self.convolution.kernel_size[0] // 2
+
+    @property
+    def depth(self) -> int:
+        """Planes to each side that it sees: none, of slices."""
+        return self.radius if isinstance(self.convolution, nn.Conv3d) else 0
+
+    @property
+    def inputs(self) -> int:
+        """Channels that there have to be in what it takes."""
+        return self.convolution.in_channels if self.channels is None else self.channels.stop
 
     @property
     def outputs(self) -> int:
@@ -68,6 +79,7 @@ class Network(nn.Module, ABC):
     receptive_radius  input voxels to each side that an output voxel can depend on
     width             most feature maps alive per input voxel during inference, for the memory forecast
     image_bytes       of each input voxel that is streamed: what is made of it and of the output besides feature maps
+    completing        numbers for each input voxel of a plane that ``completed`` works with
     """
 
     dimensions: int
@@ -78,6 +90,7 @@ class Network(nn.Module, ABC):
     receptive_radius: int
     width: int
     image_bytes: int = IMAGE_BYTES
+    completing: int = 0
 
     @property
     def inputs(self) -> int:
@@ -88,6 +101,11 @@ class Network(nn.Module, ABC):
     def outputs(self) -> int:
         """Channels of the output; the first is the image, or what is added to it."""
         return 1
+
+    @property
+    def factors(self) -> list[int]:
+        """Output voxels per input voxel along each of three axes, slices first."""
+        return [self.factor if axis >= 3 - self.dimensions else 1 for axis in range(3)]
 
     @property
     def channels(self) -> list[str]:
@@ -107,8 +125,8 @@ class Network(nn.Module, ABC):
         return int(self.gradient_input)
 
     def chain(self, corner: Tensor | None = None) -> list[Link] | None:
-        """The layers of a network that is no more than 3D convolutions, and sums and products of their outputs voxel
-        by voxel, between ``seen`` and ``completed``; None for all others. The engine can stream a chain (see
+        """The layers of a network that is no more than convolutions, and sums and products of their outputs voxel by
+        voxel, between ``seen`` and ``completed``; None for all others. The engine can stream a chain (see
         ``streaming``).
 
         ``corner`` is one voxel of the input (1, inputs, 1, 1, 1), for networks that are told there what holds
@@ -117,7 +135,8 @@ class Network(nn.Module, ABC):
         return None
 
     def completed(self, x: Tensor, found: Tensor) -> Tensor:
-        """The output (1, outputs, *space * factor), of the input (1, inputs, *space) and of what the chain gives."""
+        """The output (1, outputs, *space * factor), of the input (1, inputs, *space) and of what the chain gives; of
+        slices, whose number is the first of the space, only the others become finer."""
         return found
 
     def map_bytes(self, itemsize: int) -> float:
@@ -159,6 +178,26 @@ def convolution(dimensions: int, inputs: int, outputs: int, kernel: int = 3) -> 
     """A convolution that keeps the size (odd kernel, zero padding)."""
     kind = nn.Conv3d if dimensions == 3 else nn.Conv2d
     return kind(inputs, outputs, kernel, padding=kernel // 2)
+
+
+def changed(change: Tensor, *others: Tensor, out: Tensor | None = None) -> Tensor:
+    """What a residual block gives of its last convolution: what it was given, and whatever else is to be added."""
+    first, *rest = others
+    return _with(rest, torch.add(first, change, out=out))
+
+
+def changed_as_guided(
+    change: Tensor, given: Tensor, guidance: Tensor, *others: Tensor, out: Tensor | None = None
+) -> Tensor:
+    """The same where the change is multiplied by the guidance."""
+    return _with(others, torch.addcmul(given, change, guidance, out=out))
+
+
+def _with(others: Sequence[Tensor], total: Tensor) -> Tensor:
+    """All in one, in place of the ``total``."""
+    for other in others:
+        total += other
+    return total
 
 
 def in_full_precision(layer: nn.Module, x: Tensor) -> Tensor:

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .base import Network, convolution, in_full_precision, initialise
+from ..slabs import IMAGE_BYTES
+from .base import (
+    SEEN,
+    Link,
+    Network,
+    changed,
+    changed_as_guided,
+    convolution,
+    in_full_precision,
+    initialise,
+)
 from .sobel import gradient_magnitude
 
 
@@ -16,6 +28,22 @@ def gradient_map(y: Tensor) -> Tensor:
     """sigmoid(|Sobel(y)|) of slices (batch, 1, height, width), zero-padded: in [0.5, 1) (Du & He, Eq. 6)."""
     # Sobel's kernels in whole numbers, as usual
     return torch.sigmoid(8 * gradient_magnitude(y))
+
+
+def in_one_channel(layer: nn.Conv2d | nn.Conv3d, maps: Tensor) -> Tensor:
+    """``layer(maps)`` of one slice (1, filters, height, width), for a layer that gives one channel: what each voxel
+    of the kernel makes of the maps, moved and added. Libraries take several times as long, as their vectors are made
+    for many channels."""
+    *_, height, width = maps.shape
+    weight = layer.weight[0].flatten(1).T
+    products = weight @ maps.to(weight.dtype).permute(0, 2, 3, 1).reshape(-1, maps.shape[1]).T
+    (across, along), margin = layer.kernel_size, layer.kernel_size[0] // 2
+    around = functional.pad(products.view(across, along, height, width), [margin] * 4)
+    total = around.new_zeros(1, 1, height, width)
+    for row in range(across):
+        for column in range(along):
+            total += around[row, column, row : row + height, column : column + width]
+    return total if layer.bias is None else total + layer.bias
 
 
 class GradientModel(nn.Module):
@@ -35,6 +63,20 @@ class GradientModel(nn.Module):
             seen = torch.cat([seen, torch.relu(layer(seen))], dim=1)
         return torch.sigmoid(self.layers[-1](seen))
 
+    def links(self, channels: slice) -> list[Link]:
+        """The same as the first of a chain's, on those ``channels`` of what is seen, the gradient map."""
+        first, *rest = (layer for layer in self.layers if isinstance(layer, nn.Conv2d))
+        behind = partial(_behind, channels)
+        links = [Link(first, True, source=SEEN, channels=channels, others=(SEEN,), combined=behind, joined=1)]
+        for number, layer in enumerate(rest):
+            seen = layer.in_channels
+            links.append(Link(layer, True, others=(number,), combined=partial(_behind, slice(0, seen)), joined=seen))
+        return [*links[:-1], replace(links[-1], rectified=False, others=(), combined=torch.sigmoid, joined=0)]
+
+
+def _behind(channels: slice, found: Tensor, seen: Tensor, out: Tensor | None = None) -> Tensor:
+    return torch.cat([seen[:, channels], found], dim=1, out=out)
+
 
 class Block(nn.Module):
     """x + conv(ReLU(conv(x))) * guidance (Du & He, Fig. 2b)."""
@@ -45,7 +87,7 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, guidance: Tensor | None) -> Tensor:
         change: Tensor = self.second(torch.relu(self.first(x)))
-        return x + (change if guidance is None else change * guidance)
+        return changed(change, x) if guidance is None else changed_as_guided(change, x, guidance)
 
 
 class ResNet(Network):
@@ -70,6 +112,8 @@ class ResNet(Network):
         self.receptive_radius = gradient_input + 2 * blocks + 3
         # expanded maps before and after the shuffle
         self.width = 2 * filters * factor**2
+        self.completing = 3 * filters * factor**2
+        self.image_bytes = IMAGE_BYTES * factor**2
         initialise(self, "xavier")
 
     @property
@@ -87,14 +131,42 @@ class ResNet(Network):
         return super().map_bytes(4)
 
     def reconstruct(self, y: Tensor, guidance: Tensor | None) -> Tensor:
-        """LR slices and guidance maps (batch, filters, height, width; None: all ones) -> HR slices."""
-        x = self.head(self.seen(y))
+        """What is seen of LR slices, and guidance maps (batch, filters, height, width; None: all ones) -> HR
+        slices."""
+        x = self.head(y)
         for block in self.blocks:
             x = block(x, guidance)
-        return in_full_precision(self.tail, functional.pixel_shuffle(self.expand(x), self.factor))
+        return self.finer(self.expand(x))
+
+    def finer(self, cells: Tensor) -> Tensor:
+        """LR maps (batch, filters * factor**2, height, width) -> HR slices."""
+        return in_full_precision(self.tail, functional.pixel_shuffle(cells, self.factor))
 
     def forward(self, y: Tensor) -> Tensor:
-        return self.reconstruct(y, None)
+        return self.reconstruct(self.seen(y), None)
+
+    def chain(self, corner: Tensor | None = None) -> list[Link]:
+        return self._links([], None)
+
+    def completed(self, x: Tensor, found: Tensor) -> Tensor:
+        # a slice at a time, whose maps the caches hold
+        cells = found[0].transpose(0, 1).split(1)
+        slices = [in_one_channel(self.tail, functional.pixel_shuffle(maps, self.factor)) for maps in cells]
+        return torch.cat(slices).transpose(0, 1)[None]
+
+    def _links(self, ahead: list[Link], image: slice | None) -> list[Link]:
+        """A chain that begins with the links ``ahead``, the last of which gives the guidance; the head takes the
+        channels ``image`` of what is seen."""
+        guidance = tuple(range(len(ahead)))[-1:]
+        features = len(ahead)
+        links = [*ahead, Link(self.head, False, source=SEEN, channels=image)]
+        for block in self.blocks:
+            assert isinstance(block, Block)
+            combined = changed_as_guided if guidance else changed
+            links.append(Link(block.first, True, source=features))
+            links.append(Link(block.second, False, others=(features, *guidance), combined=combined))
+            features = len(links) - 1
+        return [*links, Link(self.expand, False)]
 
 
 class DGGRN(ResNet):
@@ -123,5 +195,15 @@ class DGGRN(ResNet):
         maps: Tensor = self.gradient_model(gradient_map(y))
         return maps
 
+    @property
+    def seen_radius(self) -> int:
+        return 1
+
+    def seen(self, x: Tensor) -> Tensor:
+        return torch.cat([x, gradient_map(x)], dim=1)
+
     def forward(self, y: Tensor) -> Tensor:
         return self.reconstruct(y, self.guidance(y))
+
+    def chain(self, corner: Tensor | None = None) -> list[Link]:
+        return self._links(self.gradient_model.links(slice(1, 2)), slice(0, 1))

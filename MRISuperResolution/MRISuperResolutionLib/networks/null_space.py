@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..restoration import CONDITIONS, FINENESS
-from .base import SEEN, Link, Network, convolution, initialise
+from .base import SEEN, Link, Network, changed, changed_as_guided, convolution, initialise
 from .sobel import gradient_magnitude
 
 USUAL_DETAIL = 0.02
@@ -191,9 +191,9 @@ class NullSpaceNet(Network):
             others = (features, *guidance, *([first] if number == len(self.blocks) else []))
             links.append(Link(block.first, rectified=True, source=features))
             features = len(links)
-            strength = block.strength(conditions)[0]
-            changed = _changed_as_guided if guidance else _changed
-            links.append(Link(block.second, rectified=False, strength=strength, others=others, combined=changed))
+            strength = block.strength(conditions).flatten()
+            combined = changed_as_guided if guidance else changed
+            links.append(Link(block.second, rectified=False, strength=strength, others=others, combined=combined))
         detail = len(links)
         links.append(Link(self.expand, rectified=False, source=features))
         if self.doubt is not None:
@@ -218,9 +218,9 @@ class NullSpaceNet(Network):
         return guiding(self.guide[-1](maps))
 
 
-def guiding(found: Tensor) -> Tensor:
+def guiding(found: Tensor, out: Tensor | None = None) -> Tensor:
     """Any number to [0, 2]: 1 where the layers say nothing, so that blocks begin at their full strength."""
-    return 2 * torch.sigmoid(found)
+    return 2 * torch.sigmoid(found) if out is None else torch.sigmoid(found, out=out).mul_(2)
 
 
 def told(x: Tensor) -> Tensor:
@@ -228,18 +228,8 @@ def told(x: Tensor) -> Tensor:
     return x[:, 1 : 1 + CONDITIONS, 0, 0, 0]
 
 
-def _changed(change: Tensor, *others: Tensor) -> Tensor:
-    """What a block gives: its features, and the first block's besides after the last."""
-    return sum(others, change)
-
-
-def _changed_as_guided(change: Tensor, features: Tensor, guidance: Tensor, *others: Tensor) -> Tensor:
-    """The same where the change is guided."""
-    return sum(others, torch.addcmul(features, change, guidance))
-
-
-def _behind(second: Tensor, first: Tensor) -> Tensor:
-    return torch.cat([first, second], dim=1)
+def _behind(second: Tensor, first: Tensor, out: Tensor | None = None) -> Tensor:
+    return torch.cat([first, second], dim=1, out=out)
 
 
 def local_contrasts(scan: Tensor) -> list[Tensor]:

@@ -65,8 +65,6 @@ class ReCNN(Network):
         found = found.to(torch.promote_types(found.dtype, x.dtype))
         return x[:, :1] + found if self.residual else found
 
-    def chain(self, corner: Tensor | None = None) -> list[Link] | None:
-        if self.dimensions == 2:
-            return None
-        layers = [layer for layer in self.body if isinstance(layer, nn.Conv3d)]
+    def chain(self, corner: Tensor | None = None) -> list[Link]:
+        layers = [layer for layer in self.body if isinstance(layer, nn.Conv2d | nn.Conv3d)]
         return [Link(layer, rectified=layer is not layers[-1]) for layer in layers]
