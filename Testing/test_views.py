@@ -46,7 +46,7 @@ def test_each_view_mirrors_back_and_together_they_favour_no_side(factors):
 def test_no_voxel_of_the_result_takes_longer_than_one_between_thick_slices(factors, other):
     count = len(views(factors))
     assert count in (1, 2, 4)
-    assert count == 1 or count / math.prod(factors) <= 1 / 4
+    assert count == 1 or count / math.prod(factors) <= 1 / 6
     assert len(views([factors[axis] for axis in other])) == count
 
 
@@ -78,7 +78,7 @@ def scan(factors):
     return Volume(Acquisition(factors).apply(head), Grid(SIZE, factors))
 
 
-@pytest.mark.parametrize("factors", [(2, 2, 2), (1, 3, 3), (3, 2, 3), (1, 1, 3)])
+@pytest.mark.parametrize("factors", [(2, 2, 2), (2, 2, 3), (3, 3, 3), (1, 1, 3)])
 def test_the_result_is_that_of_the_mean_of_the_views(restless, factors):
     low = scan(factors)
     result = upscale(low, restless, scale=factors, computing=Computing(precision="float32"))
@@ -97,7 +97,7 @@ def test_the_result_is_that_of_the_mean_of_the_views(restless, factors):
     np.testing.assert_allclose(result.array, expected, atol=1e-4 * np.ptp(expected))
 
 
-@pytest.mark.parametrize("factors", [(2, 2, 2), (3, 2, 3)])
+@pytest.mark.parametrize("factors", [(2, 2, 3), (3, 2, 3)])
 def test_the_expected_error_is_that_of_the_views_too_and_they_see_the_reference(restless_doubting, factors):
     low = scan(factors)
     exact = Computing(precision="float32")
@@ -125,7 +125,7 @@ def test_the_expected_error_is_that_of_the_views_too_and_they_see_the_reference(
     assert np.abs(mirrored[8:] - restoration.source(array, [seen], 1)[8:]).max() > 0.1
 
 
-@pytest.mark.parametrize("factors", [(2, 2, 2), (3, 3, 3)])
+@pytest.mark.parametrize("factors", [(3, 2, 2), (3, 3, 3)])
 def test_a_mirrored_scan_gives_the_mirrored_result(restless, factors):
     low = scan(factors)
     exact = Computing(precision="float32")
@@ -143,5 +143,6 @@ def test_the_forecast_counts_the_views(restless):
         return forecast(Grid((64, 64, 64)), card, plan(Grid((64, 64, 64)), card, scale=factors), 8 * GIB).operations
 
     thick = operations((1, 1, 3))
-    assert operations((2, 2, 2)) == 2 * thick
+    assert operations((2, 2, 2)) == thick
+    assert operations((2, 2, 3)) == 2 * thick
     assert operations((3, 3, 3)) == 4 * thick

@@ -15,9 +15,9 @@ View = tuple[slice, slice, slice]
 
 AS_IT_IS, MIRRORED = slice(None), slice(None, None, -1)
 
-FINER_FOR_TWO, FINER_FOR_FOUR = 8, 16
-"""Voxels of the result to one of the scan from which on there are two views, and four: a network on the scan's grid
-then never works longer for a voxel of the result than it does for thick slices."""
+FINER_FOR_TWO, FINER_FOR_FOUR = 12, 24
+"""Voxels of the result to one of the scan from which on there are two views, and four: where a scan has so few voxels
+that a network on its grid does no more work for a voxel of the result than for one of thick slices six times finer."""
 
 
 def views(factors: Sequence[float]) -> list[View]:
