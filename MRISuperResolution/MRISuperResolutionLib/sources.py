@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .operators import apply_along_axes
+from .operators import apply_along_axes, counting
 
 
 class Source(Protocol):
@@ -34,11 +34,14 @@ class Interpolated:
 
     def __getitem__(self, where: Sequence[slice]) -> np.ndarray:
         axes = [axis for axis in range(3) if self.matrices[axis] is not None]
-        piece = self.array[tuple(slice(None) if axis in axes else part for axis, part in enumerate(where))]
         wanted = {axis: self.matrices[axis][where[axis]] for axis in axes}  # type: ignore[index]
+        # a few planes need few of the input
+        needed = {axis: counting(matrix) for axis, matrix in wanted.items()}
+        piece = self.array[tuple(needed.get(axis, part) for axis, part in enumerate(where))]
         # the axis of which the least is left first: the others are less work then
-        for axis in sorted(axes, key=lambda a: len(wanted[a]) / self.array.shape[a]):
-            piece = apply_along_axes([wanted[axis] if a == axis else None for a in range(3)], piece)
+        for axis in sorted(axes, key=lambda a: len(wanted[a]) / piece.shape[a]):
+            matrix = wanted[axis][:, needed[axis]]
+            piece = apply_along_axes([matrix if a == axis else None for a in range(3)], piece)
         made = np.asarray(piece)
         return made if axes else made.copy()
 

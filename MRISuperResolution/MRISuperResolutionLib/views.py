@@ -17,7 +17,7 @@ AS_IT_IS, MIRRORED = slice(None), slice(None, None, -1)
 
 FINER_FOR_TWO, FINER_FOR_FOUR = 12, 24
 """Voxels of the result to one of the scan from which on there are two views, and four: where a scan has so few voxels
-that a network on its grid does no more work for a voxel of the result than for one of thick slices six times finer."""
+that a network on its grid does no more work for a voxel of the result than for one of slices six times as thick."""
 
 
 def views(factors: Sequence[float]) -> list[View]:
