@@ -34,23 +34,25 @@ INPUT_BYTES = 8
 METHOD_SECONDS, NETWORK_SECONDS = 1.5, 4.0
 """Python, reading and checking; torch."""
 
-SECONDS_PER_VOXEL = 1e-8
-"""Resampling, conversion and writing on one core."""
+SECONDS_PER_VOXEL, RESTORED_SECONDS_PER_VOXEL = 1e-8, 1e-7
+"""Resampling, conversion and writing on one core; the same of a network on the scan's grid, whose detail is brought
+to that of the result, which is made to explain the scan, too."""
 
 
 @dataclass(frozen=True)
 class Forecast:
     """The grid of the result; most bytes of memory; operations of the network, tile margins included, background
-    that is skipped left out; seconds before the work starts."""
+    that is skipped left out; seconds before the work starts, and for each voxel besides."""
 
     target: Grid
     memory: int
     operations: float
     start_seconds: float = NETWORK_SECONDS
+    voxel_seconds: float = SECONDS_PER_VOXEL
 
     def seconds(self, operations_per_second: float) -> float:
         """How long it will take at that rate of convolutions."""
-        resampling = SECONDS_PER_VOXEL * math.prod(self.target.size)
+        resampling = self.voxel_seconds * math.prod(self.target.size)
         return self.start_seconds + resampling + self.operations / operations_per_second
 
 
@@ -90,7 +92,9 @@ def forecast(
     computed = _computed(card, size, radius, max(0, memory_limit - resting), itemsize)
     voxels, memory = computed or (math.prod(size), 0)
     times = len(views(plan.factors)) if card.restoring else 1
-    return Forecast(plan.target, resting + memory, card.cost["operations"] * voxels * share * times)
+    operations = card.cost["operations"] * voxels * share * times
+    each = RESTORED_SECONDS_PER_VOXEL if card.restoring else SECONDS_PER_VOXEL
+    return Forecast(plan.target, resting + memory, operations, voxel_seconds=each)
 
 
 def _resting(process: int, grid: Grid, card: Card | Method | None, plan: Plan, expect_errors: bool) -> int:
@@ -129,6 +133,6 @@ def processor_rate(seconds: float = 0.05) -> float:
         # whatever else the machine does at the moment only makes it slower
         quickest = min(quickest, time.perf_counter() - start)
     # convolutions reach about six tenths of what products of matrices do, in bfloat16 twice as much, or by matrix
-    # units eight times
-    share = 5.0 if processor_has_matrix_units() else 1.2 if processor_has_bfloat16() else 0.6
+    # units seven times
+    share = 4.4 if processor_has_matrix_units() else 1.2 if processor_has_bfloat16() else 0.6
     return share * 2 * len(a) ** 3 / quickest
