@@ -321,6 +321,20 @@ def test_no_background_no_skipping():
     np.testing.assert_allclose(np.ptp(streamed(network, nothing)), 0)
 
 
+@pytest.mark.parametrize("factor", [2, 3])
+def test_skipped_background_of_slices_has_no_border(factor):
+    network = restless({"name": "DGGRN", "factor": factor, "filters": 3, "blocks": 2}, 0)
+    found = streamed(network, np.zeros((1, 5, 20, 22), np.float32))
+    each = found.reshape(5, 20, factor, 22, factor)
+    assert np.ptp(each, axis=(0, 1, 3)).max() <= 1e-6 * np.abs(found).max()
+    # and a head in it changes nothing at the faces
+    source = island((5, 90, 90), (0, 40, 40), (5, 10, 12))
+    head = streamed(network, source)
+    assert share_to_compute(network, source) < 0.9
+    border = head.reshape(5, 90, factor, 90, factor)[:, [0, -1]]
+    assert np.abs(border - each[:1, :1, :, :1]).max() <= 1e-6 * np.abs(found).max()
+
+
 @pytest.mark.parametrize(("size", "axis"), [((9, 9, 9), 2), ((15, 15, 8), 2), ((20, 30, 9), 1), ((30, 30, 9), 0)])
 def test_a_stream_follows_the_planes_of_a_file_unless_they_are_much_too_large(size, axis):
     assert axis_along(size) == axis
