@@ -25,7 +25,7 @@ PLANES = 24
 def share_left(array: np.ndarray, card: Card, plan: Plan) -> float:
     """Share of the work (0 to 1) that is left for a network by its ``card``, for an input ``array`` [i, j, k] in any
     units. References are taken to have the same background."""
-    if "held" not in card.cost:
+    if "held" not in card.cost or not card.cost.get("endless", 1):
         return 1.0
     order: Sequence[int] = axes_by_factor(plan.factors) if card.restoring else (0, 1, 2)
     if plan.slice_axis is not None:

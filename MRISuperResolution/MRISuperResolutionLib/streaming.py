@@ -80,7 +80,7 @@ def _column(
     chain = network.chain(seen.corner.to(device))
     assert chain is not None
     face = [part.stop - part.start for part in column.padded]
-    background = seen.background(slab, *column.padded)
+    background = seen.background(slab, *column.padded) if network.endless else None
     stream = Stream(chain, seen.order, face, slab, seen.size[0], precision, device, background)
     made = 0
     for piece in seen.pieces(slab, *column.padded):
@@ -161,6 +161,8 @@ def share_to_compute(network: Network, source: Source) -> float:
     background."""
     chain = network.chain()
     assert chain is not None
+    if not network.endless:
+        return 1.0
     axis = axis_along(source.shape[1:], network.dimensions)
     with torch.inference_mode():
         seen = Seen(network, source, [axis, *(a for a in range(3) if a != axis)])

@@ -45,8 +45,8 @@ class Card:
                   "kinds" of scans (factors, told or not), and on which subjects it was found
     cost          for each voxel of the network's input: "operations", "bytes" of memory in float32; the "radius"
                   in voxels that it sees, and that which its first layer is shown ("seen"), if any; of chains, which
-                  are streamed, numbers "held", "moving" and "scratch", and bytes of images ("image") if these are
-                  more than usual (see ``slabs.choose_slabs``)
+                  are streamed, numbers "held", "moving" and "scratch", bytes of images ("image") if these are more
+                  than usual (see ``slabs.choose_slabs``), and "endless" 0 where no background is skipped
     """
 
     name: str
@@ -181,6 +181,7 @@ def cost_of(network: Network) -> dict[str, float]:
         "radius": network.receptive_radius,
         **streamed,
         **({"seen": network.seen_radius} if network.seen_radius else {}),
+        **({} if network.endless else {"endless": 0}),
         **({"image": network.image_bytes} if chain and network.image_bytes != IMAGE_BYTES else {}),
     }
 

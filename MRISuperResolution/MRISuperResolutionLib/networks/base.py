@@ -79,6 +79,7 @@ class Network(nn.Module, ABC):
     receptive_radius  input voxels to each side that an output voxel can depend on
     width             most feature maps alive per input voxel during inference, for the memory forecast
     image_bytes       of each input voxel that is streamed: what is made of it and of the output besides feature maps
+    endless           whether background may be taken to go on beyond the faces, and be skipped (see ``background``)
     completing        numbers for each input voxel of a plane that ``completed`` works with
     """
 
@@ -91,6 +92,7 @@ class Network(nn.Module, ABC):
     width: int
     image_bytes: int = IMAGE_BYTES
     completing: int = 0
+    endless: bool = True
 
     @property
     def inputs(self) -> int:

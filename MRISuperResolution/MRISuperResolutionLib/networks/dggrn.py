@@ -30,41 +30,20 @@ def gradient_map(y: Tensor) -> Tensor:
     return torch.sigmoid(8 * gradient_magnitude(y))
 
 
-def tail_of(layer: nn.Conv2d | nn.Conv3d, cells: Tensor, factor: int) -> Tensor:
-    """``layer``, of 3 x 3 and to one channel, of the finer maps of one slice's cells (1, filters * factor**2, height,
-    width): what each voxel of the kernel makes of the maps, moved and added. Libraries take several times as long, as
-    their vectors are made for many channels.
-
-    Zeros stand around the maps; but where the engine skipped background, which it takes to have no end, that goes on.
-    """
-    maps = functional.pixel_shuffle(cells, factor)
+def in_one_channel(layer: nn.Conv2d | nn.Conv3d, maps: Tensor) -> Tensor:
+    """``layer(maps)`` of one slice (1, filters, height, width), for a layer that gives one channel: what each voxel
+    of the kernel makes of the maps, moved and added. Libraries take several times as long, as their vectors are made
+    for many channels."""
     *_, height, width = maps.shape
     weight = layer.weight[0].flatten(1).T
     products = weight @ maps.to(weight.dtype).permute(0, 2, 3, 1).reshape(-1, maps.shape[1]).T
-    around = functional.pad(products.view(len(weight), height, width), [1] * 4)
-    for axis in (-2, -1):
-        _go_on(around, cells[0], factor, axis)
+    (_, edge), margin = layer.kernel_size, layer.kernel_size[0] // 2
+    around = functional.pad(products.view(len(weight), height, width), [margin] * 4)
     total = around.new_zeros(1, 1, height, width)
     for number, product in enumerate(around):
-        row, column = divmod(number, 3)
+        row, column = divmod(number, edge)
         total += product[row : row + height, column : column + width]
     return total if layer.bias is None else total + layer.bias
-
-
-def _go_on(around: Tensor, cells: Tensor, factor: int, axis: int) -> None:
-    """Fill the outermost lines across ``axis`` of maps (taps, 1 + height + 1, 1 + width + 1) where the cells
-    (channels, height, width) at the face are those next to it, as they are nowhere but in skipped background."""
-    count = cells.shape[axis]
-    if count < 2:
-        return
-    # the maps of such cells repeat themselves from cell to cell
-    faces = ((0, 1, 0, factor), (count - 1, count - 2, count * factor + 1, (count - 1) * factor + 1))
-    for face, next_to_it, outside, like in faces:
-        same = (cells.select(axis, face) == cells.select(axis, next_to_it)).all(dim=0)
-        fine = functional.pad(same.repeat_interleave(factor), (1, 1))
-        # what lies outside of both faces is decided by the corner's cell
-        fine[0], fine[-1] = fine[1], fine[-2]
-        around.select(axis, outside).copy_(around.select(axis, like).where(fine, around.select(axis, outside)))
 
 
 class GradientModel(nn.Module):
@@ -121,6 +100,8 @@ class ResNet(Network):
     """
 
     dimensions = 2
+    # it gives the intensities themselves, and has learned what the zeros at the faces do to them
+    endless = False
 
     def __init__(self, factor: int = 2, filters: int = 64, blocks: int = 8, gradient_input: bool = False) -> None:
         super().__init__()
@@ -172,7 +153,7 @@ class ResNet(Network):
     def completed(self, x: Tensor, found: Tensor) -> Tensor:
         # a slice at a time, whose maps the caches hold
         cells = found[0].transpose(0, 1).split(1)
-        slices = [tail_of(self.tail, maps, self.factor) for maps in cells]
+        slices = [in_one_channel(self.tail, functional.pixel_shuffle(maps, self.factor)) for maps in cells]
         return torch.cat(slices).transpose(0, 1)[None]
 
     def _links(self, ahead: list[Link], image: slice | None) -> list[Link]:
