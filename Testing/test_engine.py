@@ -137,6 +137,18 @@ def test_reduced_precision_stays_close(architecture, precision, digits):
     assert 0 < np.abs(reduced - exact).max() < digits * max(1, np.ptp(exact))
 
 
+def test_what_overflows_is_seen_in_the_result():
+    """Half precision ends at 65504: what follows is not a number, and stays so."""
+    torch.manual_seed(0)
+    network = build({"name": "ReCNN", "layers": 5, "filters": 8}).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter *= 100
+    source = source_for(network, (8, 20, 19))
+    assert np.isfinite(run_network(network, source, device=CPU)).all()
+    assert not np.isfinite(run_network(network, source, device=CPU, precision=torch.float16)).any()
+
+
 def test_a_chain_may_end_in_another_precision():
     """SRCNN3D's last layer computes in single precision, whatever the others do."""
     torch.manual_seed(0)

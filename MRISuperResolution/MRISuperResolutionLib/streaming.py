@@ -25,7 +25,7 @@ SCRATCH, COMBINED_SCRATCH = 3, 5
 """Times what a layer takes or gives that exists while it computes: what it takes with its surroundings, what it
 gives, and what the library works with; where it is combined with others, sums and products, too."""
 
-INTEGERS = {torch.float32: torch.int32, torch.bfloat16: torch.int16, torch.float16: torch.int16}
+INTEGERS = {torch.float32: torch.int32, torch.bfloat16: torch.int16}
 """As wide as these."""
 
 
@@ -379,7 +379,8 @@ class _Layer:
 
 
 def rectify(found: Tensor, room: Tensor) -> None:
-    """ReLU of numbers of any precision into ``room`` of the same. The sign is the first bit of a number as of an
-    integer, and integers are compared as fast as memory is copied."""
-    bits = INTEGERS[found.dtype]
+    """ReLU into ``room``, of the same precision. The sign is the first bit of a number as of an integer, and integers
+    are compared as fast as memory is copied; but not in half precision, which overflows: that would turn what is not
+    a number into zero."""
+    bits = INTEGERS.get(found.dtype, found.dtype)
     torch.clamp_min(found.view(bits), 0, out=room.view(bits))

@@ -67,10 +67,14 @@ class GradientModel(nn.Module):
         """The same as the first of a chain's, on those ``channels`` of what is seen, the gradient map."""
         first, *rest = (layer for layer in self.layers if isinstance(layer, nn.Conv2d))
         behind = partial(_behind, channels)
-        links = [Link(first, True, source=SEEN, channels=channels, others=(SEEN,), combined=behind, joined=1)]
+        links = [
+            Link(first, rectified=True, source=SEEN, channels=channels, others=(SEEN,), combined=behind, joined=1)
+        ]
         for number, layer in enumerate(rest):
             seen = layer.in_channels
-            links.append(Link(layer, True, others=(number,), combined=partial(_behind, slice(0, seen)), joined=seen))
+            links.append(
+                Link(layer, rectified=True, others=(number,), combined=partial(_behind, slice(0, seen)), joined=seen)
+            )
         return [*links[:-1], replace(links[-1], rectified=False, others=(), combined=torch.sigmoid, joined=0)]
 
 
@@ -161,14 +165,14 @@ class ResNet(Network):
         channels ``image`` of what is seen."""
         guidance = tuple(range(len(ahead)))[-1:]
         features = len(ahead)
-        links = [*ahead, Link(self.head, False, source=SEEN, channels=image)]
+        links = [*ahead, Link(self.head, rectified=False, source=SEEN, channels=image)]
         for block in self.blocks:
             assert isinstance(block, Block)
             combined = changed_as_guided if guidance else changed
-            links.append(Link(block.first, True, source=features))
-            links.append(Link(block.second, False, others=(features, *guidance), combined=combined))
+            links.append(Link(block.first, rectified=True, source=features))
+            links.append(Link(block.second, rectified=False, others=(features, *guidance), combined=combined))
             features = len(links) - 1
-        return [*links, Link(self.expand, False)]
+        return [*links, Link(self.expand, rectified=False)]
 
 
 class DGGRN(ResNet):
