@@ -289,7 +289,7 @@ def test_background_is_skipped_and_away_from_the_faces_nothing_changes(architect
 
 def test_what_is_skipped_is_not_computed(monkeypatch):
     network = build({"name": "ReCNN", "layers": 4, "filters": 3}).eval()
-    source = island((40, 40, 48), (16, 16, 18), (8, 8, 8))
+    source = island((60, 60, 64), (20, 20, 26), (16, 16, 8))
     counted = []
     convolve = torch.nn.functional.conv3d
 
@@ -300,14 +300,19 @@ def test_what_is_skipped_is_not_computed(monkeypatch):
         counted.append(right[0, 0].numel() * weight.shape[0] * weight.shape[1])
         return made
 
+    def work(source, planes):
+        counted.clear()
+        streamed(network, source, planes)
+        return sum(counted)
+
     monkeypatch.setattr(torch.nn.functional, "conv3d", counting)
-    streamed(network, source, planes=1)
-    done = sum(counted)
-    counted.clear()
-    streamed(network, np.random.default_rng(0).random(source.shape).astype(np.float32), planes=1)
+    together = max(SLABS)
+    whole = work(np.random.default_rng(0).random(source.shape).astype(np.float32), together)
     share = share_to_compute(network, source)
     assert share < 0.2
-    assert done / sum(counted) == pytest.approx(share, rel=0.1)
+    assert work(source, together) / whole == pytest.approx(share, rel=0.1)
+    # the fewer planes at a time, the closer around the tissue
+    assert work(source, 1) / whole < share / 2
 
 
 def test_skipping_stays_within_its_bound_on_a_head():
@@ -316,9 +321,9 @@ def test_skipping_stays_within_its_bound_on_a_head():
     high /= high.max()
     source = resample(Acquisition((2, 2, 2)).apply(high), high.shape)[None]
     network = load_network(find_card("recnn10-t1w"))
-    assert share_to_compute(network, source) < 0.9
     difference = np.abs(streamed(network, source) - untiled(network, source))
-    assert difference.max() < 0.005
+    # more than rounding: there is background that is skipped
+    assert 1e-5 < difference.max() < 0.005
     assert difference[high > 0.05].max() < 0.002
     assert np.sqrt(np.mean(difference**2)) < 3e-4
 

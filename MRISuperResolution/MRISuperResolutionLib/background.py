@@ -47,25 +47,28 @@ class Background:
         start, end = int(self.starts[near].min()), int(self.ends[near].max())
         return slice(max(0, start - radius), min(self.width, end + radius)) if start < end else None
 
-    def share_of_work(self, layers: Iterable[tuple[int, float]]) -> float:
-        """Share of the work that is left to compute, plane by plane and ``ROWS`` at a time, of layers that see so far
-        and are so much work each; all of it where too little would be skipped."""
+    def share_of_work(self, layers: Iterable[tuple[int, float]], planes: int) -> float:
+        """Share of the work that is left to compute, ``planes`` and ``ROWS`` at a time, of layers that see so far and
+        are so much work each; all of it where too little would be skipped."""
         left = whole = 0.0
         for reach, work in layers:
-            left += self._share_within(reach) * work
+            left += self._share_within(reach, planes) * work
             whole += work
         return left / whole if left <= WORTHWHILE * whole else 1.0
 
-    def _share_within(self, radius: int) -> float:
+    def _share_within(self, radius: int, planes: int) -> float:
         """What ``columns`` would find, all at once."""
         near = 1 + 2 * radius * self.deep, 1 + 2 * radius
         starts = minimum_filter(self.starts, near, mode="constant", cval=self.width)
         ends = maximum_filter(self.ends, near, mode="constant", cval=0)
-        first = np.arange(0, starts.shape[1], ROWS)
-        rows = np.diff(first, append=starts.shape[1])
-        starts, ends = np.minimum.reduceat(starts, first, axis=1), np.maximum.reduceat(ends, first, axis=1)
+        voxels = np.ones(())
+        for axis, step in enumerate((planes, ROWS)):
+            count = self.starts.shape[axis]
+            first = np.arange(0, count, step)
+            starts, ends = np.minimum.reduceat(starts, first, axis), np.maximum.reduceat(ends, first, axis)
+            voxels = np.multiply.outer(voxels, np.diff(first, append=count))
         computed = np.minimum(ends + radius, self.width) - np.maximum(starts - radius, 0)
-        return float((np.where(starts < ends, computed, 0) @ rows).sum() / (self.starts.size * self.width))
+        return float((np.where(starts < ends, computed, 0) * voxels).sum() / (self.starts.size * self.width))
 
 
 def background_value(first: np.ndarray, last: np.ndarray) -> np.ndarray:

@@ -22,7 +22,7 @@ from .weights import STREAMED, Card
 if TYPE_CHECKING:
     from .methods.base import Method
 
-METHOD_BYTES, NETWORK_BYTES = 150 * 2**20, 350 * 2**20
+METHOD_BYTES, NETWORK_BYTES = 150 * 2**20, 400 * 2**20
 """A process with what it computes with, before any volume: torch is most of a network's."""
 
 PIECES = 4
@@ -76,9 +76,10 @@ def forecast(
     The result goes to a file that is written piece by piece. Memory within 15 %; time within a factor of 1.5 where
     the rate is right and nothing else computes.
     """
+    needed = needs(card, plan, expect_errors=expect_errors)
     if not isinstance(card, Card):
-        return Forecast(plan.target, _resting(METHOD_BYTES, grid, card, plan, False), 0.0, METHOD_SECONDS)
-    resting = _resting(NETWORK_BYTES, grid, card, plan, expect_errors)
+        return Forecast(plan.target, _resting(METHOD_BYTES, grid, plan) + needed.bytes, 0.0, METHOD_SECONDS)
+    resting = _resting(NETWORK_BYTES, grid, plan) + needed.bytes
     size: tuple[int, ...] = plan.source.size
     if not card.cost:
         return Forecast(plan.target, resting, 0.0)
@@ -89,29 +90,29 @@ def forecast(
         size = size[plan.slice_axis], *(n for a, n in enumerate(size) if a != plan.slice_axis)
         radius = (0, *radius[1:])
     itemsize = 4 if precision == "float32" or (precision == "auto" and not processor_has_bfloat16()) else 2
-    computed = _computed(card, size, radius, max(0, memory_limit - resting), itemsize)
+    beside = resting - needed.after
+    computed = _computed(card, size, radius, max(0, memory_limit - beside), itemsize, expect_errors)
     voxels, memory = computed or (math.prod(size), 0)
     times = len(views(plan.factors)) if card.restoring else 1
     operations = card.cost["operations"] * voxels * share * times
     each = RESTORED_SECONDS_PER_VOXEL if card.restoring else SECONDS_PER_VOXEL
-    return Forecast(plan.target, resting + memory, operations, voxel_seconds=each)
+    return Forecast(plan.target, max(resting, beside + memory), operations, voxel_seconds=each)
 
 
-def _resting(process: int, grid: Grid, card: Card | Method | None, plan: Plan, expect_errors: bool) -> int:
-    """Memory besides a network's feature maps."""
+def _resting(process: int, grid: Grid, plan: Plan) -> int:
+    """Memory of the process, of the input, and of pieces of the result."""
     pieces = PIECES * min(AT_ONCE, 4 * math.prod(plan.target.size))
-    held = needs(card, plan, expect_errors=expect_errors).bytes
-    return process + INPUT_BYTES * math.prod(grid.size) + pieces + held
+    return process + INPUT_BYTES * math.prod(grid.size) + pieces
 
 
 def _computed(
-    card: Card, size: tuple[int, ...], radius: tuple[int, ...], most_bytes: int, itemsize: int
+    card: Card, size: tuple[int, ...], radius: tuple[int, ...], most_bytes: int, itemsize: int, expect_errors: bool
 ) -> tuple[int, int] | None:
     """Voxels that the network will compute on, in numbers of ``itemsize`` bytes, and bytes that it will take, by the
     engine's own plan."""
     if "held" in card.cost:
         held, moving, scratch = (card.cost[number] for number in STREAMED)
-        image = card.cost.get("image", IMAGE_BYTES)
+        image = card.cost.get("image", IMAGE_BYTES) - (0 if expect_errors else card.cost.get("errors", 0))
         slabs = choose_slabs(size, radius[-1], held, moving, scratch, itemsize, most_bytes, image, card.dimensions)
         return (slabs.voxels, slabs.bytes) if slabs else None
     bytes_voxel = card.cost["bytes"] * itemsize / 4

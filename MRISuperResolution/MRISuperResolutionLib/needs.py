@@ -10,6 +10,7 @@ from .errors import OutOfMemory
 from .grid import Size
 from .memory import GIB, process_memory
 from .request import Plan
+from .views import views
 from .weights import Card
 
 if TYPE_CHECKING:
@@ -22,18 +23,20 @@ WHOLE_BYTES = 13
 REFERENCE_BYTES = 4
 """Of each voxel of a reference on the grid of the result; one more is there while they are brought to it."""
 
-DETAIL_BYTES = 216
-"""Of each voxel of a scan, for the 27 numbers that a network on its grid adds, while another view of the scan gives
-as many, and while they are brought to the grid of the result."""
+DETAIL_BYTES = 108
+"""Of each voxel of a scan, for the 27 numbers that a network on its grid adds; as many again while another view of
+the scan gives them, and while they are brought to the grid of the result."""
 
 
 @dataclass(frozen=True)
 class Needs:
-    """For a result of ``size`` voxels, ``bytes`` of memory; and what would take less, in the words of a message."""
+    """For a result of ``size`` voxels, ``bytes`` of memory, ``after`` of them only once a network has computed; and
+    what would take less, in the words of a message."""
 
     size: Size
     bytes: int
     instead: tuple[str, ...]
+    after: int = 0
 
     def check(self, limit: int) -> None:
         """Raise OutOfMemory, before the work starts, where this process cannot take as much."""
@@ -74,7 +77,9 @@ def needs(
     if isinstance(model, Card) and (told or model.restoring):
         per_voxel += WHOLE_BYTES
         instead.append("choose a network on the result's grid" if model.restoring else "leave out the blur")
-    held = per_voxel * math.prod(plan_.target.size)
+    held, after = per_voxel * math.prod(plan_.target.size), 0
     if isinstance(model, Card) and model.restoring:
-        held += DETAIL_BYTES * math.prod(plan_.source.size) * (2 if expect_errors and model.trust else 1)
-    return Needs(plan_.target.size, int(held), tuple(instead))
+        detail = DETAIL_BYTES * math.prod(plan_.source.size) * (2 if expect_errors and model.trust else 1)
+        held += 2 * detail
+        after = WHOLE_BYTES * math.prod(plan_.target.size) + (detail if len(views(plan_.factors)) == 1 else 0)
+    return Needs(plan_.target.size, int(held), tuple(instead), after)

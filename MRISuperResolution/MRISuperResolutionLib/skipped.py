@@ -14,7 +14,7 @@ from .intensity import Normalisation
 from .operators import spline_matrix
 from .request import Plan
 from .rooms import EVERYWHERE
-from .slabs import axis_along
+from .slabs import SLABS, axis_along
 from .sources import Interpolated
 from .weights import Card
 
@@ -41,7 +41,8 @@ def share_left(array: np.ndarray, card: Card, plan: Plan) -> float:
     whole = replace(found, starts=found.starts[like], ends=found.ends[like])
     # the layers see ever farther, each as much work as the other
     nearest = 1 + int(card.cost.get("seen", 0))
-    return whole.share_of_work((reach, 1.0) for reach in range(nearest, 1 + int(card.cost["radius"])))
+    layers = ((reach, 1.0) for reach in range(nearest, 1 + int(card.cost["radius"])))
+    return whole.share_of_work(layers, max(SLABS))
 
 
 def _planes(low: np.ndarray, size: Sequence[int], axis: int, numbers: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from .background import ROWS, Background
 from .networks.base import SEEN, Link, Network
+from .networks.one_channel import in_one_channel
 from .rooms import Pieces, put
 from .seen import Seen
 from .slabs import SLABS, Slabs, axis_along, strip_rows
@@ -110,6 +111,18 @@ def reaches_of(chain: Sequence[Link], along: Callable[[Link], int] = lambda link
     return reaches
 
 
+def needed_of(chain: Sequence[Link]) -> dict[int, tuple[int, int]]:
+    """Of each output that other links use, by its number: how far the one that sees farthest sees, those before it
+    included, and how far from a voxel of theirs they use it at most."""
+    reaches = reaches_of(chain)
+    needed: dict[int, tuple[int, int]] = {}
+    for number, link in enumerate(chain):
+        for other in (source_of(chain, number), *link.others):
+            reach, radius = needed.get(other, (0, 0))
+            needed[other] = max(reach, reaches[number]), max(radius, link.radius)
+    return needed
+
+
 def kept_of(chain: Sequence[Link]) -> dict[int, int]:
     """Planes of what the chain sees and of each link's output that are kept from one slab to the next: those that a
     link which has come less far still needs."""
@@ -166,7 +179,7 @@ def share_to_compute(network: Network, source: Source) -> float:
     axis = axis_along(source.shape[1:], network.dimensions)
     with torch.inference_mode():
         seen = Seen(network, source, [axis, *(a for a in range(3) if a != axis)])
-        return seen.background(max(SLABS)).share_of_work(work_of(chain))
+        return seen.background(max(SLABS)).share_of_work(work_of(chain), max(SLABS))
 
 
 class Stream:
@@ -208,17 +221,20 @@ class Stream:
             )
             for number, link in enumerate(chain)
         ]
-        if background and background.share_of_work(work_of(chain)) < 1:
+        if background and background.share_of_work(work_of(chain), slab) < 1:
             self._skip(chain, background)
 
     def _skip(self, chain: Sequence[Link], background: Background) -> None:
         """Let the layers compute no background."""
-        reaches = reaches_of(chain)
+        reaches, needed = reaches_of(chain), needed_of(chain)
         values = {SEEN: torch.from_numpy(background.value).view(1, -1, 1, 1, 1)}
         for number, layer in enumerate(self.layers):
             others = [values[other] for other in layer.link.others]
             values[number] = layer.endless(values[source_of(chain, number)], others)
-            layer.skipping = _Skipping(background, reaches[number], values[number])
+            # a row of it, since memory is copied quickly in long pieces
+            row = values[number].expand(-1, -1, -1, -1, background.width)
+            row = row.contiguous(memory_format=torch.channels_last_3d)
+            layer.skipping = _Skipping(background, reaches[number], row, needed.get(number), self.slab)
 
     def push(self, planes: Tensor, report: Callable[[float], None]) -> Iterator[Tensor]:
         """Planes of the output (1, channels, planes, height, width) in their order, to be used before the next are
@@ -273,14 +289,33 @@ class _Planes:
 
 @dataclass(frozen=True)
 class _Skipping:
-    """Where a layer that sees ``reach`` voxels, those before it included, has to compute; its ``value`` elsewhere."""
+    """Where a layer that sees ``reach`` voxels, those before it included, has to compute.
+
+    row     of what it gives elsewhere, (1, channels, 1, 1, width)
+    needed  of the layers that use it (see ``needed_of``), None where all of it is given back
+    slab    planes that these compute at a time at most
+    """
 
     background: Background
     reach: int
-    value: Tensor
+    row: Tensor
+    needed: tuple[int, int] | None
+    slab: int
 
     def columns(self, planes: slice, rows: slice) -> slice:
+        """To be computed."""
         return self.background.columns(planes, rows, self.reach) or slice(0, 0)
+
+    def used(self, planes: slice, rows: slice, width: int) -> slice:
+        """Columns of which any layer may use one, those that are to be computed among them."""
+        if self.needed is None:
+            return slice(0, width)
+        reach, radius = self.needed
+        # whatever part of the planes and rows is computed together with these
+        deep, high = self.slab + radius, ROWS + radius
+        around = slice(planes.start - deep, planes.stop + deep), slice(rows.start - high, rows.stop + high)
+        columns = self.background.columns(*around, reach)
+        return slice(max(0, columns.start - radius), min(width, columns.stop + radius)) if columns else slice(0, 0)
 
 
 class _Layer:
@@ -323,9 +358,9 @@ class _Layer:
             rows, columns = slice(top, min(height, top + step)), slice(0, width)
             strip = room[:, :, :, rows]
             if self.skipping:
-                columns = self.skipping.columns(planes, rows)
-                for beside in (slice(0, columns.start), slice(columns.stop, width)):
-                    strip[..., beside].copy_(self.skipping.value.expand_as(strip[..., beside]))
+                columns, used = self.skipping.columns(planes, rows), self.skipping.used(planes, rows, width)
+                for beside in (slice(used.start, columns.start), slice(columns.stop, used.stop)):
+                    strip[..., beside].copy_(self.skipping.row[..., beside].expand_as(strip[..., beside]))
             if columns.start < columns.stop:
                 self._compute(planes, rows, columns, strip[..., columns])
 
@@ -334,7 +369,7 @@ class _Layer:
         wide = self._wide(columns)
         around = self._around(planes, rows, wide)
         inner = slice(columns.start - wide.start, columns.stop - wide.start)
-        found = functional.conv3d(around, self.weight, self.bias, padding=(0, 0, self.link.radius))[..., inner]
+        found = self._convolved(around)[..., inner]
         if self.link.combined:
             if self.link.rectified:
                 rectify(found, found)
@@ -345,6 +380,11 @@ class _Layer:
         else:
             # the next layer may compute in another precision
             room.copy_(found.clamp_min(0) if self.link.rectified else found)
+
+    def _convolved(self, around: Tensor) -> Tensor:
+        """With zeros beside the rows alone: what is around planes and rows is there."""
+        convolve = in_one_channel if len(self.weight) == 1 else functional.conv3d
+        return convolve(around, self.weight, self.bias, padding=(0, 0, self.link.radius))
 
     def endless(self, value: Tensor, others: Sequence[Tensor]) -> Tensor:
         """What the layer makes of an endless background, all of them (1, channels, 1, 1, 1)."""

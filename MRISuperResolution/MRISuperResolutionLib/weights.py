@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,7 +47,8 @@ class Card:
     cost          for each voxel of the network's input: "operations", "bytes" of memory in float32; the "radius"
                   in voxels that it sees, and that which its first layer is shown ("seen"), if any; of chains, which
                   are streamed, numbers "held", "moving" and "scratch", bytes of images ("image") if these are more
-                  than usual (see ``slabs.choose_slabs``), and "endless" 0 where no background is skipped
+                  than usual (see ``slabs.choose_slabs``), of these what is spared where the errors to expect are not
+                  asked for ("errors"), and "endless" 0 where no background is skipped
     """
 
     name: str
@@ -183,7 +185,14 @@ def cost_of(network: Network) -> dict[str, float]:
         **({"seen": network.seen_radius} if network.seen_radius else {}),
         **({} if network.endless else {"endless": 0}),
         **({"image": network.image_bytes} if chain and network.image_bytes != IMAGE_BYTES else {}),
+        **({"errors": _images_of_errors(network)} if chain and network.outputs > 1 else {}),
     }
+
+
+def _images_of_errors(network: Network) -> int:
+    sparing = deepcopy(network)
+    sparing.expect_no_errors()
+    return network.image_bytes - sparing.image_bytes
 
 
 def save_network(network: Network, card: Card, folder: Path) -> Card:

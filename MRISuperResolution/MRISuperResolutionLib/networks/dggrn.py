@@ -21,6 +21,7 @@ from .base import (
     in_full_precision,
     initialise,
 )
+from .one_channel import in_one_channel
 from .sobel import gradient_magnitude
 
 
@@ -28,22 +29,6 @@ def gradient_map(y: Tensor) -> Tensor:
     """sigmoid(|Sobel(y)|) of slices (batch, 1, height, width), zero-padded: in [0.5, 1) (Du & He, Eq. 6)."""
     # Sobel's kernels in whole numbers, as usual
     return torch.sigmoid(8 * gradient_magnitude(y))
-
-
-def in_one_channel(layer: nn.Conv2d | nn.Conv3d, maps: Tensor) -> Tensor:
-    """``layer(maps)`` of one slice (1, filters, height, width), for a layer that gives one channel: what each voxel
-    of the kernel makes of the maps, moved and added. Libraries take several times as long, as their vectors are made
-    for many channels."""
-    *_, height, width = maps.shape
-    weight = layer.weight[0].flatten(1).T
-    products = weight @ maps.to(weight.dtype).permute(0, 2, 3, 1).reshape(-1, maps.shape[1]).T
-    (_, edge), margin = layer.kernel_size, layer.kernel_size[0] // 2
-    around = functional.pad(products.view(len(weight), height, width), [margin] * 4)
-    total = around.new_zeros(1, 1, height, width)
-    for number, product in enumerate(around):
-        row, column = divmod(number, edge)
-        total += product[row : row + height, column : column + width]
-    return total if layer.bias is None else total + layer.bias
 
 
 class GradientModel(nn.Module):
@@ -157,8 +142,12 @@ class ResNet(Network):
     def completed(self, x: Tensor, found: Tensor) -> Tensor:
         # a slice at a time, whose maps the caches hold
         cells = found[0].transpose(0, 1).split(1)
-        slices = [in_one_channel(self.tail, functional.pixel_shuffle(maps, self.factor)) for maps in cells]
-        return torch.cat(slices).transpose(0, 1)[None]
+        return torch.cat([self._tail_of(functional.pixel_shuffle(maps, self.factor)) for maps in cells], dim=2)
+
+    def _tail_of(self, maps: Tensor) -> Tensor:
+        """What the tail makes of one slice (1, filters, height, width): (1, 1, 1, height, width)."""
+        weight = self.tail.weight[:, :, None]
+        return in_one_channel(maps[:, :, None].to(weight.dtype), weight, self.tail.bias, (0, 1, 1))
 
     def _links(self, ahead: list[Link], image: slice | None) -> list[Link]:
         """A chain that begins with the links ``ahead``, the last of which gives the guidance; the head takes the
