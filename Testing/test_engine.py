@@ -278,7 +278,8 @@ def test_background_is_skipped_and_away_from_the_faces_nothing_changes(architect
         slice(factor * r, n - factor * r)
         for factor, r, n in zip(network.factors, deep, whole.shape[-3:], strict=True)
     )
-    assert np.abs(result - whole)[(..., *inner)].max() <= 1e-5 * np.ptp(whole)
+    rounding = 1e-6 * np.abs(whole).max()
+    assert np.abs(result - whole)[(..., *inner)].max() <= 1e-5 * np.ptp(whole) + rounding
     # the gradient of any other value is not zero at the faces
     seen = network.endless and (value == 0 or network.seen_radius == 0)
     if seen and all(
