@@ -55,12 +55,20 @@ class Seen:
         return seen[:, :, inner[0], inner[1], inner[2]]
 
     def pieces(self, step: int, rows: slice = slice(None), columns: slice = slice(None)) -> Iterator[Tensor]:
-        """All of it, ``step`` planes at a time."""
+        """All of what the first layer sees, ``step`` planes at a time."""
         return (self.seen(slice(first, first + step), rows, columns) for first in range(0, self.size[0], step))
 
-    def background(self, step: int, rows: slice = slice(None), columns: slice = slice(None)) -> Background:
-        """Where a column of it is background, looked at ``step`` planes at a time."""
-        last = self.size[0] - 1
-        value = background_value(*(self.seen(slice(end, end + 1))[0, :, 0].numpy() for end in (0, last)))
-        pieces = (piece[0].numpy() for piece in self.pieces(step, rows, columns))
-        return background_of(pieces, value, self.network.dimensions == 3)
+    def background(
+        self, work: Sequence[tuple[int, float]], step: int, rows: slice = slice(None), columns: slice = slice(None)
+    ) -> Background | None:
+        """Where a column of it is background for layers of this ``work`` (see ``Background``), ``step`` planes at a
+        time; None where all of it is worth computing."""
+        found = None
+        # the source itself is quickly looked at, and is background wherever what is seen of it is
+        for look in (self.given, self.seen) if self.network.seen_radius else (self.seen,):
+            value = background_value(*(look(slice(end, end + 1))[0, :, 0].numpy() for end in (0, self.size[0] - 1)))
+            pieces = (look(slice(n, n + step), rows, columns)[0].numpy() for n in range(0, self.size[0], step))
+            found = background_of(pieces, value, self.network.dimensions == 3)
+            if found.share_of_work(work, step) == 1:
+                return None
+        return found

@@ -13,7 +13,7 @@ SLABS = (16, 8, 4, 2, 1)
 """Planes that may be pushed at a time."""
 
 STRIP_BYTES = 16 * 2**20
-"""Of all that exists while some rows of a slab are computed: little enough that caches hold it, and that the system
+"""Of all that exists while a strip of a slab is computed: little enough that caches hold it, and that the system
 leaves the memory to the process from one strip to the next, in place of clearing other pages for each."""
 
 IMAGE_BYTES = 24
@@ -23,9 +23,18 @@ COST_OF_A_PUSH = 0.1
 """Of computing a plane: what each push costs besides, in the planes that every layer keeps and copies."""
 
 
-def strip_rows(row_bytes: int) -> int:
-    """Rows of a slab that are computed at a time, which take so many bytes each."""
-    return max(1, STRIP_BYTES // row_bytes)
+def strips(planes: int, rows: int, row_bytes: int, most_rows: int | None = None) -> list[tuple[slice, slice]]:
+    """The planes of a slab, and the rows of these, that are computed at a time, each row of a plane taking so many
+    bytes: whole planes, which lie together in memory, unless these are too large or of more than ``most_rows``."""
+    at_once = max(1, STRIP_BYTES // row_bytes)
+    if most_rows is None and at_once >= rows:
+        return [(part, slice(0, rows)) for part in _parts(planes, at_once // rows)]
+    step = min(max(1, at_once // planes), most_rows or rows)
+    return [(slice(0, planes), part) for part in _parts(rows, step)]
+
+
+def _parts(count: int, step: int) -> list[slice]:
+    return [slice(first, min(count, first + step)) for first in range(0, count, step)]
 
 
 @dataclass(frozen=True)

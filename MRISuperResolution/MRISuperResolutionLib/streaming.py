@@ -18,7 +18,7 @@ from .networks.base import SEEN, Link, Network
 from .networks.one_channel import in_one_channel
 from .rooms import Pieces, put
 from .seen import Seen
-from .slabs import SLABS, Slabs, axis_along, strip_rows
+from .slabs import SLABS, Slabs, axis_along, strips
 from .sources import Source
 from .tiling import Tile, scaled, tiles
 
@@ -81,7 +81,7 @@ def _column(
     chain = network.chain(seen.corner.to(device))
     assert chain is not None
     face = [part.stop - part.start for part in column.padded]
-    background = seen.background(slab, *column.padded) if network.endless else None
+    background = seen.background(work_of(chain), slab, *column.padded) if network.endless else None
     stream = Stream(chain, seen.order, face, slab, seen.size[0], precision, device, background)
     made = 0
     for piece in seen.pieces(slab, *column.padded):
@@ -179,7 +179,8 @@ def share_to_compute(network: Network, source: Source) -> float:
     axis = axis_along(source.shape[1:], network.dimensions)
     with torch.inference_mode():
         seen = Seen(network, source, [axis, *(a for a in range(3) if a != axis)])
-        return seen.background(max(SLABS)).share_of_work(work_of(chain), max(SLABS))
+        background = seen.background(work_of(chain), max(SLABS))
+        return background.share_of_work(work_of(chain), max(SLABS)) if background else 1.0
 
 
 class Stream:
@@ -221,7 +222,7 @@ class Stream:
             )
             for number, link in enumerate(chain)
         ]
-        if background and background.share_of_work(work_of(chain), slab) < 1:
+        if background:
             self._skip(chain, background)
 
     def _skip(self, chain: Sequence[Link], background: Background) -> None:
@@ -347,16 +348,15 @@ class _Layer:
         return min([seen, *(planes.end for planes in self.others)]) - self.made.end
 
     def compute(self, count: int) -> None:
-        """Make the next ``count`` planes, a strip of their rows at a time."""
+        """Make the next ``count`` planes, a strip at a time."""
         if count <= 0:
             return
-        planes, room = slice(self.made.end, self.made.end + count), self.made.room(count)
+        first, room = self.made.end, self.made.room(count)
         height, width = room.shape[3:]
-        step = strip_rows(scratch_of(self.link) * self.weight.itemsize * count * width)
-        step = min(step, ROWS) if self.skipping else step
-        for top in range(0, height, step):
-            rows, columns = slice(top, min(height, top + step)), slice(0, width)
-            strip = room[:, :, :, rows]
+        row_bytes = scratch_of(self.link) * self.weight.itemsize * width
+        for part, rows in strips(count, height, row_bytes, ROWS if self.skipping else None):
+            planes, columns = slice(first + part.start, first + part.stop), slice(0, width)
+            strip = room[:, :, part, rows]
             if self.skipping:
                 columns, used = self.skipping.columns(planes, rows), self.skipping.used(planes, rows, width)
                 for beside in (slice(used.start, columns.start), slice(columns.stop, used.stop)):
@@ -367,9 +367,8 @@ class _Layer:
     def _compute(self, planes: slice, rows: slice, columns: slice, room: Tensor) -> None:
         """Fill ``room`` with a part of the planes."""
         wide = self._wide(columns)
-        around = self._around(planes, rows, wide)
         inner = slice(columns.start - wide.start, columns.stop - wide.start)
-        found = self._convolved(around)[..., inner]
+        found = self._convolved(planes, rows, wide)[..., inner]
         if self.link.combined:
             if self.link.rectified:
                 rectify(found, found)
@@ -381,10 +380,25 @@ class _Layer:
             # the next layer may compute in another precision
             room.copy_(found.clamp_min(0) if self.link.rectified else found)
 
-    def _convolved(self, around: Tensor) -> Tensor:
-        """With zeros beside the rows alone: what is around planes and rows is there."""
+    def _convolved(self, planes: slice, rows: slice, columns: slice) -> Tensor:
+        """The convolution there, with zeros beside the columns and beyond the volume."""
+        held = self.taken.part(self.taken.first, self.taken.end)[:, self.link.channels or slice(None)]
+        inside, beyond, padding = [], [], []
+        for part, radius, before, n in zip(
+            (planes, rows), (self.link.depth, self.link.radius), (self.taken.first, 0), held.shape[2:4], strict=True
+        ):
+            start, stop = part.start - radius - before, part.stop + radius - before
+            inside.append(slice(max(0, start), min(n, stop)))
+            zeros = [max(0, -start), max(0, stop - n)]
+            # the library's own, where both sides are alike, spare a copy
+            padding.append(radius if zeros == [radius, radius] else 0)
+            beyond.append([0, 0] if padding[-1] else zeros)
+        piece = held[:, :, inside[0], inside[1], columns]
+        if any(map(any, beyond)):
+            piece = functional.pad(piece, [0, 0, *beyond[1], *beyond[0]])
+        piece = piece.to(self.weight.dtype).contiguous(memory_format=torch.channels_last_3d)
         convolve = in_one_channel if len(self.weight) == 1 else functional.conv3d
-        return convolve(around, self.weight, self.bias, padding=(0, 0, self.link.radius))
+        return convolve(piece, self.weight, self.bias, padding=(*padding, self.link.radius))
 
     def endless(self, value: Tensor, others: Sequence[Tensor]) -> Tensor:
         """What the layer makes of an endless background, all of them (1, channels, 1, 1, 1)."""
@@ -401,21 +415,6 @@ class _Layer:
         that these are not right. Libraries are quicker with zeros of their own to each side than without."""
         radius = self.link.radius
         return slice(max(0, columns.start - radius), min(self.made.held.shape[4], columns.stop + radius))
-
-    def _around(self, planes: slice, rows: slice, columns: slice) -> Tensor:
-        """What is taken there and, along planes and rows, ``radius`` around it, zeros beyond the volume."""
-        held = self.taken.part(self.taken.first, self.taken.end)
-        inside, beyond = [], []
-        for part, radius, before, n in zip(
-            (planes, rows), (self.link.depth, self.link.radius), (self.taken.first, 0), held.shape[2:4], strict=True
-        ):
-            start, stop = part.start - radius - before, part.stop + radius - before
-            inside.append(slice(max(0, start), min(n, stop)))
-            beyond.append([max(0, -start), max(0, stop - n)])
-        piece = held[:, self.link.channels or slice(None), inside[0], inside[1], columns]
-        if any(map(any, beyond)):
-            piece = functional.pad(piece, [0, 0, *beyond[1], *beyond[0]])
-        return piece.to(self.weight.dtype).contiguous(memory_format=torch.channels_last_3d)
 
 
 def rectify(found: Tensor, room: Tensor) -> None:
