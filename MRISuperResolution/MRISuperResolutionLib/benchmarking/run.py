@@ -145,6 +145,7 @@ def _measured(
     seconds = median(work, device, setting.repeat)
     peak_bytes = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else peak_memory()
     network = channels_last(load_network(card).to(device))
+    network.expect_no_errors()
     task = Task(network, network_input(card, low, results[0].grid.size, factors), device, precision)
     most = memory_limit(setting.max_memory) - process_memory()
     needed = math.prod(task.source.shape[1:])
@@ -158,7 +159,7 @@ def _measured(
         seconds,
         math.prod(results[0].grid.size) / seconds,
         1 - left,
-        card.cost["operations"] * needed * left * times / seconds / peak,
+        network.operations() * needed * left * times / seconds / peak,
         computed / needed - 1,
         peak_bytes / GIB if peak_bytes else None,
         **(_beside(task, seconds / times, setting, most, known) if setting.beside else {}),

@@ -53,7 +53,8 @@ def training_steps(models: Sequence[str], precisions: Sequence[str], steps: int 
     for model in models:
         card = find_card(model)
         for precision in precisions:
-            peak = convolution_peak(card.dimensions, device, choose_precision(precision, device))
+            kind = card.dimensions, device, choose_precision(precision, device)
+            peak = convolution_peak(*kind)
             # networks on the target grid take any factor, and the time is the same for all
             factors = ["2,2,2"] if "lowest" in card.factors and card.dimensions == 3 else None
             protocol = finetuning(model, precision=precision, steps=steps, log_every=1, factors=factors)
@@ -65,6 +66,8 @@ def training_steps(models: Sequence[str], precisions: Sequence[str], steps: int 
             side = protocol.patch // 2 if card.restoring else protocol.patch
             voxels = protocol.batch * side**card.dimensions
             operations = PASSES * card.cost["operations"] * voxels
+            # again, since something else may have computed the first time
+            peak = max(peak, convolution_peak(*kind))
             yield Steps(
                 model,
                 precision,
