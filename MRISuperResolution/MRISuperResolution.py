@@ -24,7 +24,7 @@ from MRISuperResolutionLib.errors import RequestError
 from MRISuperResolutionLib.provenance import KEY
 from MRISuperResolutionLib.weights import SPLINE, catalogue
 from MRISuperResolutionSlicer import packages, sample_data, speed
-from MRISuperResolutionSlicer.asking import Asked
+from MRISuperResolutionSlicer.asking import Asked, check
 from MRISuperResolutionSlicer.checks import SCALAR_VOLUME
 from MRISuperResolutionSlicer.choices import Blur, Device, Labelled, Plane, Precision, Resolution
 from MRISuperResolutionSlicer.comparison import Comparison
@@ -61,7 +61,8 @@ class MRISuperResolutionParameterNode:
     """All choices of the panel, saved with the scene.
 
     ``model`` is what the command line calls it; the panel puts its first one in the place of none.
-    ``scale*`` and ``spacing*`` (mm) are along the index axes of the input; which of them holds, ``resolution`` says.
+    ``scale*`` and ``spacing*`` (mm) are along the index axes of the input; which of them holds, ``resolution`` says;
+    ``scaleInPlane`` is that of models of slices.
     ``memoryLimit`` in GiB, 0: half of what is free. With ``doubts`` come volumes that tell where not to trust the
     result.
     """
@@ -73,6 +74,7 @@ class MRISuperResolutionParameterNode:
     scaleI: Annotated[float, WithinRange(1, 16)] = 2
     scaleJ: Annotated[float, WithinRange(1, 16)] = 2
     scaleK: Annotated[float, WithinRange(1, 16)] = 2
+    scaleInPlane: Annotated[float, WithinRange(1, 16)] = 2
     spacingI: Annotated[float, WithinRange(0.001, 20)] = 1
     spacingJ: Annotated[float, WithinRange(0.001, 20)] = 1
     spacingK: Annotated[float, WithinRange(0.001, 20)] = 1
@@ -110,6 +112,7 @@ class MRISuperResolutionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
         self.panel = Panel(self.ui)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeRemovedEvent, self.onNodeRemoved)
         self.ui.applyButton.clicked.connect(self.onApply)
         self.ui.overlayButton.clicked.connect(self.onOverlay)
         self.initializeParameterNode()
@@ -129,9 +132,19 @@ class MRISuperResolutionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
         self.panel.update()
 
     def onSceneStartClose(self, caller, event):
-        self.comparison = None
-        self.panel.offer_overlay(False)
+        self.forgetComparison()
         self.setParameterNode(None)
+
+    def onNodeRemoved(self, caller, event):
+        if self.comparison is not None and not self.comparison.is_there:
+            self.forgetComparison()
+
+    def forgetComparison(self):
+        """Volumes that have left the scene would stay in memory."""
+        self.comparison = None
+        if self.job is not None and not self.job.is_running:
+            self.job = None
+        self.panel.offer_overlay(False)
 
     def onSceneEndClose(self, caller, event):
         if self.parent.isEntered:
@@ -170,15 +183,33 @@ class MRISuperResolutionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
             self.job.cancel()
             return
         try:
-            asked = self.panel.asked()
-            if asked.needs_packages and not packages.ready(slicer.util.confirmOkCancelDisplay):
+            if self.panel.asked().needs_packages and not self.packagesAreReady():
                 self.panel.say(_("Nothing was installed and nothing computed."))
                 return
-            self.job = self.logic.start(asked, self.panel.show_progress, self.onFinished)
+            if self._parameterNode is None:
+                self.panel.say(_("The scene was closed: nothing was computed."))
+                return
+            # what is asked for may have changed while packages were installed
+            self.job = self.logic.start(self.panel.asked(), self.panel.show_progress, self.onFinished)
             self.panel.show_running(True)
         except RequestError as error:
             self.panel.say(str(error))
             slicer.util.errorDisplay(str(error))
+
+    def packagesAreReady(self):
+        """Ask and install what is missing; nothing else can be asked for meanwhile, though the window stays alive."""
+
+        def ask(question):
+            answer = slicer.util.confirmOkCancelDisplay(question)
+            if answer:
+                self.panel.say(_("Installing Python packages..."))
+            return answer
+
+        self.panel.show_waiting(True)
+        try:
+            return packages.ready(ask)
+        finally:
+            self.panel.show_waiting(False)
 
     def onFinished(self, job):
         """Show the result beside the input, or say what went wrong."""
@@ -203,11 +234,7 @@ class MRISuperResolutionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
 
     def onOverlay(self, checked=False):
         """Show or hide the expected error over the result."""
-        if self.comparison.is_there:
-            self.comparison.show(overlay=self.ui.overlayButton.checked)
-        else:
-            self.panel.offer_overlay(False)
-            self.panel.say(_("The result, its input or its expected error was removed from the scene: apply again."))
+        self.comparison.show(overlay=self.ui.overlayButton.checked)
 
 
 class MRISuperResolutionLogic(ScriptedLoadableModuleLogic):
@@ -266,7 +293,8 @@ class MRISuperResolutionLogic(ScriptedLoadableModuleLogic):
             inputVolume, outputVolume, model, scale, spacing, plane, referenceVolume, registerReference, device,
             precision, maxMemory, blur, doubts,
         )  # fmt: skip
-        if model != SPLINE:
+        check(asked)
+        if asked.needs_packages:
             packages.ready()
         job = self.start(asked, onProgress, onFinished)
         return job.wait() if wait else job
@@ -275,7 +303,7 @@ class MRISuperResolutionLogic(ScriptedLoadableModuleLogic):
         """The job, under way, that does what is ``asked``; see ``process``."""
 
         def finished(job):
-            if not job.error and asked.model != SPLINE:
+            if not job.error and asked.needs_packages:
                 speed.remember(asked.device, expected, job.seconds)
             if onFinished:
                 onFinished(job)

@@ -104,6 +104,10 @@ def write_python_slicer(monkeypatch, tmp_path, script):
     monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
 
 
+def choose(box, start):
+    box.currentIndex = next(n for n in range(box.count) if box.itemText(n).startswith(start))
+
+
 class Slicer:
     """The open module, and what the machine and the scene held before."""
 

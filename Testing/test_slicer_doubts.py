@@ -10,6 +10,7 @@ from slicer_scene import (
     Slicer,
     add_head,
     add_transform,
+    choose,
     scene_content,
     world_bounds,
     write_python_slicer,
@@ -27,10 +28,6 @@ def app(slicer_rig, doubting_weights, monkeypatch):
     app.ui.inputSelector.setCurrentNode(add_head())
     app.widget.panel.parameters.model = "doubting"
     return app
-
-
-def choose(box, start):
-    box.currentIndex = next(n for n in range(box.count) if box.itemText(n).startswith(start))
 
 
 def told(widget):
@@ -198,15 +195,28 @@ def test_one_click_hides_the_overlay_and_another_shows_it(app):
     assert not button.visible
 
 
-def test_an_overlay_that_was_removed_is_told(app):
+def test_removing_what_lies_over_the_result_takes_the_button_away(app):
     import slicer
 
     app.ui.doubtsCheckBox.checked = True
     app.run()
     slicer.mrmlScene.RemoveNode(next(iter(app.widget.job.doubts.values())))
-    app.ui.overlayButton.click()
     assert not app.ui.overlayButton.visible
-    assert "removed from the scene" in app.ui.statusLabel.text
+
+
+def test_an_output_that_was_an_expected_error_has_no_legend_any_more(app):
+    import slicer
+
+    app.ui.doubtsCheckBox.checked = True
+    app.run()
+    expected = next(iter(app.widget.job.doubts.values()))
+    legend = slicer.modules.colors.logic().GetColorLegendDisplayNode
+    assert legend(expected) is not None
+    app.ui.doubtsCheckBox.checked = False
+    app.ui.outputSelector.setCurrentNode(expected)
+    app.run()
+    assert app.widget.job.output is expected
+    assert legend(expected) is None
 
 
 def test_closing_the_scene_takes_the_button_away(app):

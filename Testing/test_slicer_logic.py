@@ -1,6 +1,8 @@
 """The logic of the Slicer module as the Python console calls it: what it takes, gives and refuses."""
 
 import gc
+import os
+import shutil
 import weakref
 from pathlib import Path
 
@@ -51,10 +53,10 @@ def test_process_waits_and_returns_the_node(slicer_rig, logic):
 def test_the_speed_that_is_remembered_is_of_what_was_computed(logic, monkeypatch):
     told = []
     monkeypatch.setattr("MRISuperResolutionSlicer.speed.remember", lambda device, outlook, _: told.append(outlook))
-    array = np.pad(brain_phantom((16, 16, 16)), 4)
+    array = np.pad(brain_phantom((16, 16, 16)), 12)
     logic.process(add_volume(array, centred_grid(array.shape)), model="plain", scale=2)
     (outlook,) = told
-    assert 0 < outlook.operations < 0.8 * find_card("plain").cost["operations"] * 48**3
+    assert 0 < outlook.operations < 0.8 * find_card("plain").cost["operations"] * 80**3
 
 
 def test_process_returns_a_job_at_once(slicer_rig, logic):
@@ -326,6 +328,35 @@ def test_a_finished_run_lets_go_of_its_volumes(slicer_rig, logic):
     slicer_rig.process_events()
     gc.collect()
     assert forgotten() is None
+
+
+def test_what_a_crash_left_in_the_temporary_folder_is_removed(slicer_rig, logic):
+    old, new = (slicer_rig.folder / f"MRISuperResolution-{name}" for name in ("old", "new"))
+    for folder in (old, new):
+        folder.mkdir()
+        (folder / "input-0.nrrd").write_bytes(b"a patient's voxels")
+    for path in (old / "input-0.nrrd", old):
+        os.utime(path, (0, 0))
+    logic.process(add_head(), model="spline")
+    assert left_files(slicer_rig.folder) == ["MRISuperResolution-new"]
+    shutil.rmtree(new)
+
+
+def test_a_result_that_slicer_has_no_memory_for_is_refused(logic, monkeypatch):
+    monkeypatch.setattr("MRISuperResolutionSlicer.asking.available_memory", lambda: 10**6)
+    assert "in Slicer, and 0.0 GiB are free" in refused(logic, add_head(), model="spline", scale=8)
+
+
+def test_memory_that_is_gone_when_the_result_is_there_is_told(slicer_rig, logic, monkeypatch):
+    """To ask for more than there is would end Slicer."""
+    import slicer
+
+    job = logic.process(add_head(), model="spline", wait=False)
+    nodes = slicer.mrmlScene.GetNumberOfNodes()
+    monkeypatch.setattr("MRISuperResolutionSlicer.asking.available_memory", lambda: 0)
+    slicer_rig.spin(lambda: not job.is_running, timeout=30)
+    assert "0.0 GiB are free" in job.error
+    assert slicer.mrmlScene.GetNumberOfNodes() == nodes
 
 
 def test_numbers_of_numpy_are_welcome(logic):

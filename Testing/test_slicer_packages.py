@@ -38,6 +38,28 @@ def test_yes_installs_what_is_missing_and_computes(rig, widget):
     assert widget.job.output is not None
 
 
+def test_nothing_else_starts_while_packages_are_installed(rig, widget, monkeypatch):
+    """The window stays alive: an installation turns the event loop."""
+    rig.packages.hide("torch", "safetensors")
+    rig.packages.offer_pytorch_extension()
+    rig.dialogs.answer("ok-cancel", True)
+    install, said = rig.packages.install, []
+
+    def impatient(arguments):
+        widget.ui.applyButton.click()
+        said.append((widget.ui.applyButton.enabled, widget.ui.statusLabel.text))
+        return install(arguments)
+
+    monkeypatch.setattr(rig.packages, "install", impatient)
+    widget.ui.applyButton.click()
+    assert said
+    assert set(said) == {(False, "Installing Python packages...")}
+    assert len(rig.dialogs.texts("ok-cancel")) == 1
+    assert widget.ui.applyButton.text == "Cancel"
+    rig.spin(lambda: not widget.job.is_running, timeout=60)
+    assert widget.job.output is not None
+
+
 def test_no_installs_nothing_and_changes_nothing(rig, widget):
     rig.packages.hide("torch", "safetensors", "tqdm")
     rig.packages.offer_pytorch_extension()

@@ -1,14 +1,16 @@
 """The panel of the Slicer module, driven by clicks in the rig."""
 
+import gc
 import html
 import re
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import numpy as np
 import pytest
-from slicer_scene import MODULE, add_head, add_transform, add_volume
+from slicer_scene import MODULE, add_head, add_transform, add_volume, choose
 from volumes import blobs, centred_grid, world_of
 
 from MRISuperResolutionLib import skipped
@@ -154,6 +156,51 @@ def test_planes_and_in_plane_scale_belong_to_2d_models_alone(panel):
     planes.currentIndex = next(n for n in range(planes.count) if planes.itemText(n) == "Coronal")
     assert panel.asked().plane == "coronal"
     assert "28 x 24 x 8 voxels" not in panel.ui.forecastLabel.text
+
+
+def test_a_2d_model_leaves_the_factors_of_others_as_they_are(panel):
+    panel.ui.inputSelector.setCurrentNode(add_head())
+    choose_model(panel, "ReCNN-3")
+    panel.ui.scaleISpinBox.value = panel.ui.scaleJSpinBox.value = 1
+    panel.ui.scaleKSpinBox.value = 3
+    choose_model(panel, "DGGRN")
+    assert panel.asked().scale == 2
+    choose_model(panel, "ReCNN-3")
+    assert panel.asked().scale == (1, 1, 3)
+
+
+def test_the_memory_that_is_told_counts_the_result_and_the_blur(panel):
+    def told():
+        return float(panel.ui.forecastLabel.text.partition("Takes about ")[2].split()[0])
+
+    panel.ui.inputSelector.setCurrentNode(add_head(size=(80, 80, 80)))
+    for axis in "IJK":
+        getattr(panel.ui, f"scale{axis}SpinBox").value = 4
+    choose_model(panel, "ReCNN-3")
+    before = told()
+    choose(panel.ui.blurComboBox, "As wide")
+    # 33 million voxels as a whole
+    assert told() == pytest.approx(before + 0.4, abs=0.11)
+    choose(panel.ui.blurComboBox, "Not told")
+    choose_model(panel, "Cubic spline")
+    for axis in "IJK":
+        getattr(panel.ui, f"scale{axis}SpinBox").value = 10
+    # 512 million voxels of two bytes
+    assert told() == pytest.approx(512e6 * 2 / 2**30, abs=0.1)
+
+
+def test_volumes_that_were_chosen_and_removed_do_not_stay_in_memory(slicer_rig, panel):
+    import slicer
+
+    first, second = add_head(), add_head()
+    for node in (first, second):
+        panel.ui.inputSelector.setCurrentNode(node)
+    gone = weakref.ref(first.GetImageData())
+    slicer.mrmlScene.RemoveNode(first)
+    del first, node
+    slicer_rig.process_events()
+    gc.collect()
+    assert gone() is None
 
 
 def test_one_click_asks_for_isotropic_voxels_at_the_finest_spacing(panel):

@@ -63,6 +63,8 @@ def forecast(
     memory_limit: int,
     *,
     share: float = 1.0,
+    told: bool = False,
+    references: int = 0,
     expect_errors: bool = False,
     precision: str = "auto",
 ) -> Forecast:
@@ -70,13 +72,15 @@ def forecast(
 
     memory_limit  bytes that the process may take
     share         of the work that is left to compute, the rest being background (see ``skipped.share_left``)
+    told          whether something is said of the scan's blur
+    references    how many are given
     expect_errors whether the errors to expect are asked for
     precision     as in ``device.Computing``, on the CPU
 
     The result goes to a file that is written piece by piece. Memory within 15 %; time within a factor of 1.5 where
     the rate is right and nothing else computes.
     """
-    needed = needs(card, plan, expect_errors=expect_errors)
+    needed = needs(card, plan, told=told, references=references, expect_errors=expect_errors)
     if not isinstance(card, Card):
         return Forecast(plan.target, _resting(METHOD_BYTES, grid, plan) + needed.bytes, 0.0, METHOD_SECONDS)
     resting = _resting(NETWORK_BYTES, grid, plan) + needed.bytes

@@ -11,16 +11,19 @@ import numpy as np
 
 from MRISuperResolutionLib.choosing import AUTO, Choice, choose
 from MRISuperResolutionLib.errors import RequestError
+from MRISuperResolutionLib.memory import GIB, available_memory
 from MRISuperResolutionLib.request import Plan, plan
 from MRISuperResolutionLib.suitability import contrast_named
 from MRISuperResolutionLib.weights import SPLINE, Card, catalogue
 
 from .checks import SCALAR_VOLUME, check_volume, grid_of
-from .choices import Blur
+from .choices import Blur, in_words_of_panel
 from .doubts import Doubt, doubts_of
 
 if TYPE_CHECKING:
     from MRISuperResolutionLib.methods.base import Method
+
+FLOAT32_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,13 @@ class Asked:
         """The volumes that shall tell where not to trust the result; RequestError where the model can give none."""
         return doubts_of(self.chosen(), self.blur) if self.doubts else []
 
+    def bytes_in_scene(self) -> int:
+        """Memory that the result will take in Slicer, and the volumes that tell where not to trust it."""
+        each = self.source.GetImageData().GetScalarSize()
+        fine, own = math.prod(self.plan().target.size), math.prod(self.source.GetImageData().GetDimensions())
+        sizes = {Doubt.EXPECTED_ERROR: fine, Doubt.UNEXPLAINED: own}
+        return each * fine + FLOAT32_BYTES * sum(sizes[doubt] for doubt in self.wanted_doubts())
+
     def options(self) -> list[str]:
         """The options of the command line, but for the files."""
         options = ["--model", self.chosen().name if self.model == AUTO else self.model]
@@ -105,7 +115,7 @@ def problems(asked: Asked) -> list[str]:
     if found == [None]:
         found.append(_problem(asked.plan))
         # a model that is not there has been told of
-        found += [] if found[-1] else [_problem(lambda: _check_blur(asked)), _problem(asked.wanted_doubts)]
+        found += [] if found[-1] else [_problem(lambda: _check_blur(asked)), _problem(lambda: check_memory(asked))]
     if asked.reference is not None:
         found.append(_problem(lambda: _check_reference(asked)))
     found.append(_problem(lambda: _check_output(asked)))
@@ -130,7 +140,7 @@ def _problem(ask: Callable[[], Any]) -> str | None:
         ask()
     except RequestError as error:
         sentence = str(error)
-        return sentence[0].upper() + sentence[1:] + ("" if sentence.endswith((".", "?")) else ".")
+        return in_words_of_panel(sentence[0].upper() + sentence[1:] + ("" if sentence.endswith((".", "?")) else "."))
     return None
 
 
@@ -161,6 +171,16 @@ def _check_blur(asked: Asked) -> None:
     model = asked.chosen()
     if not model.undoes:
         raise RequestError(f"The model {model.name} interpolates and undoes nothing: leave out the blur.")
+
+
+def check_memory(asked: Asked) -> None:
+    """Raise RequestError where Slicer has no memory for the result: to ask for more than there is would end it."""
+    needed, free = asked.bytes_in_scene(), available_memory()
+    if needed > free:
+        raise RequestError(
+            f"The result takes {needed / GIB:.1f} GiB of memory in Slicer, and {free / GIB:.1f} GiB are free: ask "
+            "for a smaller factor, or close what is not needed."
+        )
 
 
 def _check_options(asked: Asked) -> None:

@@ -65,3 +65,19 @@ LABELS = {
     Precision.BFLOAT16: "bfloat16",
     Precision.FLOAT16: "float16",
 }
+
+
+WORDS = {
+    "--max-memory": "Memory limit, under Advanced",
+    "--model spline": "Cubic spline",
+    "--contrast": "in the volume's name",
+    "--plane": "Slices, under Advanced",
+}
+"""What the panel has in place of options of the command line."""
+
+
+def in_words_of_panel(sentence: str) -> str:
+    """The ``sentence`` of the library as someone reads it who has no command line."""
+    for option, words in WORDS.items():
+        sentence = sentence.replace(f"({option})", f"({words})")
+    return sentence

@@ -48,6 +48,13 @@ def add_legend(node: Any, source: Any) -> None:
     legend.SetLabelFormat("%.3g")
 
 
+def remove_legend(node: Any) -> None:
+    """Take the legend of ``node`` away, if it has one."""
+    legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(node)
+    if legend is not None:
+        slicer.mrmlScene.RemoveNode(legend)
+
+
 def _highest(image: Any) -> float:
     values = vtk_to_numpy(image.GetPointData().GetScalars())
     # every volume has a window

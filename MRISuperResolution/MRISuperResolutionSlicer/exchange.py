@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,12 @@ from MRISuperResolutionLib.grid import Grid
 PIECE = 2**22
 """Bytes that are copied at once."""
 
+PREFIX = "MRISuperResolution-"
+"""Of the folders that hold the files of a run."""
+
+ABANDONED_SECONDS = 2 * 24 * 3600
+"""Nothing written for so long: nobody computes there any more."""
+
 NRRD_TYPES = {
     "i1": "int8",
     "u1": "uint8",
@@ -31,6 +38,18 @@ NRRD_TYPES = {
     "f4": "float",
     "f8": "double",
 }
+
+
+def remove_abandoned(parent: Path) -> None:
+    """Remove the folders of runs that a crash of Slicer left in ``parent``: they hold patients' volumes."""
+    for folder in parent.glob(f"{PREFIX}*"):
+        try:
+            latest = max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
+        except OSError:
+            # another Slicer's, which removes it itself
+            continue
+        if time.time() - latest > ABANDONED_SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def check_space(folder: Path, needed: int) -> None:

@@ -6,24 +6,26 @@ The scene is touched once, at the end, when everything that can fail has succeed
 from __future__ import annotations
 
 import logging
-import math
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import qt
 import slicer
 
+from MRISuperResolutionLib.choosing import AUTO
 from MRISuperResolutionLib.errors import RequestError
 from MRISuperResolutionLib.grid import Grid
 
 from . import exchange
-from .asking import Asked, check
+from .asking import Asked, check, check_memory
 from .checks import check_volume, grid_of
 from .child import Child, Outcome
+from .choices import in_words_of_panel
 from .doubts import Doubt
 from .later import later
 from .results import Computed, add_results
@@ -32,8 +34,6 @@ TURN_SECONDS = 0.03
 """How long a turn of copying may hold the event loop."""
 
 SAME_PLACE_MM = 1e-4
-
-FLOAT32_BYTES = 4
 
 WRITING, COMPUTING, READING = (0.0, 0.03), (0.03, 0.97), (0.97, 1.0)
 """The share of the progress that each step takes."""
@@ -58,10 +58,10 @@ class Job:
         on_finished: Callable[[Job], None] | None = None,
     ) -> None:
         check(asked)
-        self.asked = asked
         self.plan = asked.plan()
-        # of the automatic choice, what it takes
         self.model = asked.chosen().name
+        # of the automatic choice, what it takes now
+        self.asked = replace(asked, model=self.model) if asked.model == AUTO else asked
         self.on_progress, self.on_finished = on_progress, on_finished
         self.output: Any = None
         self.doubts: dict[Doubt, Any] = {}
@@ -71,6 +71,8 @@ class Job:
         self.started = time.monotonic()
         self.seconds = 0.0
         self.grid = grid_of(asked.source)
+        # a reference under a transform of its own is taken where it is seen now
+        self._grids = [grid_of(node, frame=asked.source) for node in self._volumes]
         # where each of the wanted ones lies
         grids = {Doubt.EXPECTED_ERROR: self.plan.target, Doubt.UNEXPLAINED: self.grid}
         self._wanted = {doubt: grids[doubt] for doubt in asked.wanted_doubts()}
@@ -86,8 +88,9 @@ class Job:
     def start(self) -> None:
         """Start, and return at once. Raises RequestError where the temporary folder has no room."""
         parent = slicer.app.temporaryPath
+        exchange.remove_abandoned(Path(parent))
         try:
-            self.folder = Path(tempfile.mkdtemp(prefix="MRISuperResolution-", dir=parent))
+            self.folder = Path(tempfile.mkdtemp(prefix=exchange.PREFIX, dir=parent))
         except OSError as error:
             raise RequestError(
                 f"Nothing can be written to the temporary folder {parent}: choose another one in the application's "
@@ -130,9 +133,7 @@ class Job:
 
     def _check_space(self) -> None:
         written = sum(node.GetImageData().GetActualMemorySize() * 1024 for node in self._volumes)
-        each = self.asked.source.GetImageData().GetScalarSize()
-        doubts = sum(FLOAT32_BYTES * math.prod(grid.size) for grid in self._wanted.values())
-        exchange.check_space(self.folder, written + each * math.prod(self.plan.target.size) + doubts)
+        exchange.check_space(self.folder, written + self.asked.bytes_in_scene())
 
     @property
     def _volumes(self) -> list[Any]:
@@ -176,10 +177,8 @@ class Job:
         self._tell(WRITING, 0.0, "writing the input", None)
         if not self.is_running:
             return
-        for number, node in enumerate(self._volumes):
-            array = slicer.util.arrayFromVolume(node)
-            # a reference under a transform of its own is taken where it is seen
-            yield from exchange.write(array, grid_of(node, frame=self.asked.source), self._input(number))
+        for number, (node, grid) in enumerate(zip(self._volumes, self._grids, strict=True)):
+            yield from exchange.write(slicer.util.arrayFromVolume(node), grid, self._input(number))
 
     def _input(self, number: int) -> Path:
         return self.folder / f"input-{number}.nrrd"
@@ -217,6 +216,7 @@ class Job:
         for number, node in enumerate(self._volumes):
             # the user knows the node, not the file
             error = error and error.replace(str(self._input(number)), node.GetName() or "the volume")
+        error = error and in_words_of_panel(error)
         if error:
             self._end(error)
         else:
@@ -224,6 +224,7 @@ class Job:
 
     def _read(self) -> Iterator[None]:
         self._tell(READING, 0.0, "reading the result", None)
+        check_memory(self.asked)
         result = yield from self._read_volume(self._result, self.plan.target)
         doubts = {}
         for doubt, grid in self._wanted.items():
@@ -254,7 +255,8 @@ class Job:
         later(self._check_nodes)
 
     def _check_nodes(self) -> None:
-        for node in (self.asked.source, self.asked.output):
+        writing = self._child is None
+        for node in (self.asked.source, self.asked.output, self.asked.reference if writing else None):
             if node is not None and node.GetScene() is None:
                 self.cancel(f"{node.GetName()} was removed from the scene: cancelled.")
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import slicer
 
-from MRISuperResolutionLib.forecast import Forecast, forecast
+from MRISuperResolutionLib.forecast import NETWORK_BYTES, Forecast, forecast
 from MRISuperResolutionLib.grid import Grid
-from MRISuperResolutionLib.memory import memory_limit
+from MRISuperResolutionLib.memory import GIB, available_memory
 from MRISuperResolutionLib.request import Plan
 from MRISuperResolutionLib.weights import Card
 
@@ -27,10 +27,22 @@ _shares: dict[tuple[int, str, tuple[int, ...]], float] = {}
 
 def outlook(asked: Asked, grid: Grid, plan_: Plan) -> Forecast:
     """The forecast of what is ``asked``, whose input is on ``grid``."""
-    model, limit = asked.chosen(), memory_limit(asked.memory_limit)
+    model = asked.chosen()
+    # the process that computes is another than this one
+    limit = NETWORK_BYTES + available_memory() // 2 if asked.memory_limit is None else int(asked.memory_limit * GIB)
     share = _share(asked.source, model, plan_) if isinstance(model, Card) else 1.0
     expected = asked.doubts and Doubt.EXPECTED_ERROR in asked.wanted_doubts()
-    return forecast(grid, model, plan_, limit, share=share, expect_errors=expected, precision=asked.precision)
+    return forecast(
+        grid,
+        model,
+        plan_,
+        limit,
+        share=share,
+        told=asked.blur is not None,
+        references=int(asked.reference is not None),
+        expect_errors=expected,
+        precision=asked.precision,
+    )
 
 
 def _share(node: Any, card: Card, plan_: Plan) -> float:

@@ -87,7 +87,7 @@ class Panel(VTKObservationMixin):
             source=p.inputVolume,
             output=p.outputVolume,
             model=p.model,
-            scale=p.scaleI if slices else None if by_spacing else (p.scaleI, p.scaleJ, p.scaleK),
+            scale=p.scaleInPlane if slices else None if by_spacing else (p.scaleI, p.scaleJ, p.scaleK),
             spacing=(p.spacingI, p.spacingJ, p.spacingK) if by_spacing and not slices else None,
             plane=p.plane.value if slices else None,
             reference=p.referenceVolume if takes_reference else None,
@@ -133,6 +133,13 @@ class Panel(VTKObservationMixin):
         else:
             self.update()
 
+    def show_waiting(self, waiting: bool) -> None:
+        """As while a run is under way, but there is nothing to cancel."""
+        self.show_running(waiting)
+        if waiting:
+            self.ui.progressBar.visible = self.ui.applyButton.enabled = False
+            self.ui.applyButton.text = APPLY
+
     def show_progress(self, fraction: float, step: str, seconds_left: float | None) -> None:
         """``fraction`` (0 to 1) is done, ``step`` is under way."""
         self.ui.progressBar.value = round(100 * fraction)
@@ -150,8 +157,9 @@ class Panel(VTKObservationMixin):
 
     def _watch_volumes(self) -> None:
         """Follow what happens to the chosen volumes: a node that is being loaded gets its voxels later."""
-        self.removeObservers(self._on_volume)
-        for node in (self.parameters.inputVolume, self.parameters.referenceVolume):
+        # all of them: to remove a method alone would keep the nodes, and their voxels, for ever
+        self.removeObservers()
+        for node in dict.fromkeys((self.parameters.inputVolume, self.parameters.referenceVolume)):
             if node is not None:
                 for event in (
                     vtk.vtkCommand.ModifiedEvent,
@@ -188,7 +196,7 @@ class Panel(VTKObservationMixin):
 
     def _take_in_plane(self, choice: tuple[float, str]) -> None:
         with slicer.util.NodeModify(self.parameters):
-            self.parameters.scaleI, self.parameters.model = choice
+            self.parameters.scaleInPlane, self.parameters.model = choice
 
     def _on_isotropic(self, *_: Any) -> None:
         node = self.parameters.inputVolume
@@ -233,7 +241,7 @@ class Panel(VTKObservationMixin):
         return f"For {model.summary}."
 
     def _show_in_plane(self, model: Model) -> None:
-        box, chosen = self.ui.inPlaneComboBox, (self.parameters.scaleI, self.parameters.model)
+        box, chosen = self.ui.inPlaneComboBox, (self.parameters.scaleInPlane, self.parameters.model)
         box.clear()
         for factor, _ in model.in_plane:
             box.addItem(f"{factor:g} times finer in the plane")
@@ -298,8 +306,10 @@ class Panel(VTKObservationMixin):
         size = " x ".join(map(str, plan.target.size))
         spacing = " x ".join(f"{d:.3g}" for d in plan.target.spacing)
         seconds = told.seconds(speed.rate(asked.device))
+        # the process that computes has ended when its result is read
+        memory = max(told.memory, asked.bytes_in_scene())
         return (
-            f"Result: {size} voxels of {spacing} mm. Takes about {told.memory / GIB:.1f} GiB of memory and "
+            f"Result: {size} voxels of {spacing} mm. Takes about {memory / GIB:.1f} GiB of memory and "
             f"{duration(seconds)} on {speed.where(asked.device)}."
         )
 

@@ -12,7 +12,7 @@ from MRISuperResolutionLib.grid import Grid
 from MRISuperResolutionLib.provenance import KEY
 
 from .checks import SCALAR_VOLUME, ijk_to_ras
-from .colouring import add_legend, colour
+from .colouring import add_legend, colour, remove_legend
 from .doubts import Doubt
 
 
@@ -88,7 +88,7 @@ def _fill(node: Any, computed: Computed, source: Any) -> None:
         node.SetAndObserveImageData(computed.image)
         node.SetIJKToRASMatrix(ijk_to_ras(computed.grid))
         node.SetAndObserveTransformNodeID(source.GetTransformNodeID())
-        node.SetDescription(provenance.get(f"{KEY}.notice", ""))
+        node.SetDescription(f"{provenance.get(f'{KEY}.notice', '')} Made by {provenance.get(f'{KEY}.model', '')}.")
         for name in node.GetAttributeNames() or ():
             # what an earlier result left
             if name.startswith(f"{KEY}."):
@@ -103,6 +103,8 @@ def _fill(node: Any, computed: Computed, source: Any) -> None:
 def _show_like(node: Any, source: Any) -> None:
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
+    # an output may have been an expected error before
+    remove_legend(node)
     shown, like = node.GetDisplayNode(), source.GetDisplayNode()
     if like is None:
         return
