@@ -71,6 +71,10 @@ def test_the_weights_that_suit_best(cards, asked, expected):
         ([PLAIN], {"contrast": "T1w", "plane": "axial"}, "plane"),
         ([PLAIN], {"contrast": "T1w", "references": 1}, "references"),
         ([], {"contrast": "T1w"}, "none of the 0"),
+        # what nothing can do
+        ([PLAIN], {"contrast": "T1w", "scale": [0.5]}, "0.5"),
+        ([PLAIN], {"contrast": "T1w", "scale": [2, 2]}, "2 factors"),
+        ([PLAIN], {"contrast": "T1w", "spacing": [2, 2, 2]}, "coarser"),
     ],
 )
 def test_where_none_suits_it_is_said(cards, asked, words):

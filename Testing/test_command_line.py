@@ -183,6 +183,46 @@ def test_the_input_is_never_replaced(mrisr_here, volume, command):
     assert_refused(mrisr_here(name, volume, volume, *options, "--overwrite"), "both input and output")
 
 
+@pytest.mark.parametrize("command", ["upscale --model spline", "degrade --scale 2"])
+def test_nothing_is_written_into_a_dicom_folder(mrisr_here, tmp_path, command):
+    folder = tmp_path / "series"
+    folder.mkdir()
+    (folder / "IM1.dcm").write_bytes(b"a patient's slice")
+    name, *options = command.split()
+    outcome = mrisr_here(name, folder, folder / "IM1.dcm", *options, "--overwrite")
+    assert_refused(outcome, "lies in the DICOM folder")
+    assert (folder / "IM1.dcm").read_bytes() == b"a patient's slice"
+
+
+def test_two_volumes_may_differ_in_nothing_but_their_format(
+    mrisr_here, volume, results, doubting_weights, monkeypatch
+):
+    monkeypatch.setenv("MRISR_WEIGHTS", str(doubting_weights))
+    (results / "alias").symlink_to(results)
+    options = ("upscale", volume, results / "o.nii.gz", "--model", "doubting", "--expected-error")
+    assert mrisr_here(*options, results / "o.nii").code == 0
+    assert read_volume(results / "o.nii").array.min() > 0
+    assert_refused(mrisr_here(*options, results / "alias" / "o.nii.gz", "--overwrite"), "one file")
+
+
+def test_the_contrast_is_read_as_people_write_it(mrisr_here, volume, results):
+    options = ("upscale", volume, results / "out.mha", "--model", "auto", "--contrast")
+    assert mrisr_here(*options, "t1").code == 0
+    assert_refused(mrisr_here(*options, "xyz", "--overwrite"), "xyz is not known")
+
+
+def test_the_header_tells_what_a_method_undid(mrisr_here, volume, results):
+    for sigma in ("1", "2"):
+        outcome = mrisr_here(
+            "upscale", volume, results / f"{sigma}.nrrd", "--model", "ibp", "--blur", "fixed", "--sigma", sigma
+        )
+        assert outcome.code == 0, outcome.err
+        header = read_header(results / f"{sigma}.nrrd")
+        assert float(header["MRISuperResolution.sigma"]) == float(sigma)
+        assert header["MRISuperResolution.blur"] == "fixed"
+        assert header["MRISuperResolution.device"] == "cpu"
+
+
 def test_a_reference_is_never_replaced(mrisr_here, volume, reference):
     options = ("--model", "guided", "--reference", reference, "--overwrite")
     assert_refused(mrisr_here("upscale", volume, reference, *options), "both input and output")
@@ -783,3 +823,13 @@ def test_another_standard_input_than_a_pipe_does_not_stop_the_run(volume, result
     command = [sys.executable, "-m", "MRISuperResolutionLib", *arguments]
     child = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     assert (child.returncode, child.stderr) == (0, "")
+
+
+def test_noise_of_magnitudes_is_not_added_to_negative_values(mrisr_here, volume, results):
+    head = read_volume(volume)
+    write_volume(replace(head, array=head.array.astype(np.float32) - 100), results / "negative.nrrd")
+    options = ("--scale", "2", "--noise-level", "0.01", "--noise")
+    assert_refused(
+        mrisr_here("degrade", results / "negative.nrrd", results / "low.nrrd", *options, "rician"), "gaussian"
+    )
+    assert mrisr_here("degrade", results / "negative.nrrd", results / "low.nrrd", *options, "gaussian").code == 0

@@ -2,6 +2,7 @@
 
 import gzip
 import itertools
+import os
 import subprocess
 import sys
 import textwrap
@@ -28,7 +29,7 @@ from MRISuperResolutionLib.intensity import Normalisation
 from MRISuperResolutionLib.provenance import KEY, NOTE, provenance
 from MRISuperResolutionLib.reference import on_grid, register
 from MRISuperResolutionLib.rooms import EVERYWHERE
-from MRISuperResolutionLib.volume import Volume
+from MRISuperResolutionLib.volume import Volume, check_image
 
 SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha")
 GRID = Grid((7, 6, 5), (0.7, 1.1, 3.3), (-80.25, 31.5, 112.125), OBLIQUE)
@@ -256,6 +257,48 @@ def test_a_tilted_stack_is_refused(tmp_path):
     assert "tilt (0.50 mm" in refusal(read_volume, tmp_path / "series")
 
 
+def test_one_slice_over_time_is_no_volume(tmp_path):
+    along = np.reshape(THICK.direction, (3, 3))[:, 2] * THICK.spacing[2]
+    write_slices(tmp_path / "series", mr_values(), THICK, tilt=-along)
+    assert "all lie at one place" in refusal(read_volume, tmp_path / "series")
+
+
+@pytest.mark.parametrize("dtype", [">i2", ">f4", "f2"])
+def test_any_real_scalar_type_can_be_written(tmp_path, dtype):
+    array = mr_values().astype(dtype)
+    write_volume(Volume(array, THICK), str(tmp_path / "out.nrrd"))
+    np.testing.assert_array_equal(read_volume(tmp_path / "out.nrrd").array, array)
+
+
+@pytest.mark.parametrize("damage", ["hole", "cut"])
+@pytest.mark.parametrize("name", ["in.NII", "in.NII.GZ", "in.hdr", "in.img"])
+def test_what_itk_hides_is_found_under_any_name(tmp_path, name, damage):
+    array = np.random.default_rng(0).random((8, 9, 10)).astype(np.float32)
+    if damage == "hole":
+        array[1, 2, 3] = np.nan
+    path = tmp_path / name
+    plain = path.with_name(path.name.lower())
+    sitk.WriteImage(sitk.GetImageFromArray(array), str(plain))
+    if plain != path:
+        plain.rename(path)
+    if damage == "cut":
+        voxels = path.with_suffix(".img") if name in ("in.hdr", "in.img") else path
+        voxels.write_bytes(voxels.read_bytes()[:-600])
+        assert "cut short" in refusal(read_volume, path)
+    else:
+        assert "1 NaN" in refusal(check_image, read_volume(path))
+
+
+def test_a_name_that_is_not_utf_8_is_refused(tmp_path):
+    """The libraries inside ITK would end the process."""
+    name = os.fsdecode(b"M\xfcller.nii")
+    plain = tmp_path / "plain.nii"
+    write_volume(Volume(mr_values(), THICK), plain)
+    plain.rename(tmp_path / name)
+    assert "not UTF-8" in refusal(read_volume, tmp_path / name)
+    assert "not UTF-8" in refusal(write_volume, Volume(mr_values(), THICK), tmp_path / os.fsdecode(b"\xfc.nrrd"))
+
+
 def test_a_colour_series_is_refused(tmp_path):
     write_slices(tmp_path / "series", mr_values().astype(np.uint8), THICK, colour=True)
     assert "3 values in each voxel" in refusal(read_volume, tmp_path / "series")
@@ -412,7 +455,7 @@ FULL_DISK = """
     from MRISuperResolutionLib.errors import RequestError
     from MRISuperResolutionLib.files import write_volume
     from MRISuperResolutionLib.grid import Grid
-    from MRISuperResolutionLib.volume import Volume
+    from MRISuperResolutionLib.volume import Volume, check_image
 
     array = np.random.default_rng(0).standard_normal((40, 40, 40))
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))

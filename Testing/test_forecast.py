@@ -139,6 +139,10 @@ def test_a_processor_computes():
         ("T2 FLAIR", "FLAIR"),
         ("pd_tse", "PDw"),
         ("CT-chest", "CT"),
+        # subjects and groups, not contrasts
+        ("ctrl01", None),
+        ("sub-ct05_T1w", "T1w"),
+        ("PD001_T2w", "T2w"),
         ("MRHead", None),
         ("T1 and T2", None),
         ("", None),
@@ -146,6 +150,16 @@ def test_a_processor_computes():
 )
 def test_contrast_is_told_from_the_name(text, contrast):
     assert contrast_named(text) == contrast
+
+
+def test_a_blur_and_a_reference_take_memory():
+    card = find_card("recnn10-multimodal")
+    asked = plan(THICK, card, spacing=(0.9, 0.9, 1.0))
+    plain, told, guided = (
+        forecast(THICK, card, asked, 2 * GIB, **given).memory for given in ({}, {"told": True}, {"references": 1})
+    )
+    assert plain < told <= 2 * GIB
+    assert plain < guided <= 2 * GIB
 
 
 def test_no_warning_where_all_is_as_trained():

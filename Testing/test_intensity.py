@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from MRISuperResolutionLib.intensity import Normalisation, to_type
+from MRISuperResolutionLib.intensity import Normalisation, exact_type, to_type
 
 SMALL_INTEGERS = ("int8", "uint8", "int16", "uint16")
 INTEGERS = (*SMALL_INTEGERS, "int32", "uint32", "int64", "uint64")
@@ -19,6 +19,9 @@ RANGES = [
     *((dtype, np.iinfo(dtype).min, np.iinfo(dtype).max) for dtype in SMALL_INTEGERS),
     *((dtype, 0, 4095) for dtype in INTEGERS[2:]),
     *((dtype, low, high) for dtype in FLOATS for low, high in [(0, 1), (-1e-6, 1e-6), (-3e5, 2e4), (1000, 1001)]),
+    # an offset that single precision does not hold beside the range
+    ("float64", 1e9, 1e9 + 100),
+    ("int32", 2**30, 2**30 + 500),
 ]
 
 
@@ -26,9 +29,10 @@ RANGES = [
 def test_normalised_and_back_is_exact_to_float32_rounding(dtype, low, high):
     array = values(dtype, low, high)
     normalisation = Normalisation.of(array)
-    back = normalisation.undo(normalisation.apply(array))
-    assert back.dtype == np.float32
-    rounding = 4 * np.finfo(np.float32).eps * max(abs(low), abs(high))
+    back = normalisation.undo(normalisation.apply(array), array.dtype)
+    assert back.dtype == exact_type(array.dtype)
+    largest = max(abs(low), abs(high))
+    rounding = 4 * (np.finfo(np.float32).eps * (high - low) + np.finfo(back.dtype).eps * largest)
     np.testing.assert_allclose(back, array.astype("float64"), rtol=0, atol=rounding)
     if np.dtype(dtype).kind in "iu":
         np.testing.assert_array_equal(to_type(back, dtype), array)

@@ -355,7 +355,7 @@ def test_trained_exported_and_used(tmp_path, capsys):
     network = train(TINY, truths, tmp_path / "run", [(2, 2, 2)], progress=False)
     card = export(network, "tiny", "a test", TINY, truths, [(2, 2, 2)], [], tmp_path)
     assert card.restoring
-    assert card.factors == {"lowest": 1, "highest": 6}
+    assert card.factors == {"lowest": 1, "highest": 4, "highest_along_one": 6}
     assert [(figure["subject"], figure["told"]) for figure in card.figures] == [("head", True), ("head", False)]
     acquisition = Acquisition((1, 1, 2), sigma=0.8)
     high = Volume(1000 * head(), Grid(SIZE, spacing=(1, 1, 1.5)))

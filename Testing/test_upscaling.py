@@ -143,7 +143,7 @@ def test_the_network_sees_the_volume_first_and_then_its_references(tmp_path, cou
     with torch.no_grad():
         wanted = load_network(find_card(path))(torch.from_numpy(np.stack(seen))[None])[0, 0].numpy()
     found = upscale(volume, path, references=others, computing=CPU)
-    assert np.abs(found.array - norm.undo(wanted)).max() < 1e-4 * np.ptp(volume.array)
+    assert np.abs(found.array - norm.undo(wanted, volume.array.dtype)).max() < 1e-4 * np.ptp(volume.array)
 
 
 def test_a_reference_that_does_not_overlap_is_refused(models):

@@ -7,9 +7,11 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from MRISuperResolutionLib.acquisition import Acquisition
 from MRISuperResolutionLib.errors import RequestError
 from MRISuperResolutionLib.models import find_model
 from MRISuperResolutionLib.networks import build
+from MRISuperResolutionLib.suitability import check_told
 from MRISuperResolutionLib.weights import Card, baselines, catalogue, find_card, load_network, read_card, save_network
 
 
@@ -102,3 +104,30 @@ def test_every_shipped_model_loads_and_its_card_is_complete():
         # nobody trains on the subjects that the figures are from
         trained_on = {data["subject"] for data in card.training["data"]}
         assert not trained_on & {figure["subject"] for figure in card.figures}
+
+
+def test_the_factors_of_thick_slices_go_further_along_one_axis_alone():
+    card = replace(find_card("nullspace"), factors={"lowest": 1.0, "highest": 4.0, "highest_along_one": 6.0})
+    assert card.takes((1, 1, 6))
+    assert card.takes((5, 4, 4))
+    assert not card.takes((1, 5, 5))
+    assert not card.takes((1, 1, 6.1))
+    assert card.range_text == "from 1 to 4, along one axis up to 6"
+
+
+@pytest.mark.parametrize(
+    ("acquisition", "words"),
+    [
+        (Acquisition((2, 2, 2), "fixed", 6.0), "blur of up to 3"),
+        (Acquisition((2, 2, 2), "fixed", 1.0, noise="rician", noise_level=0.5), "noise of up to 0.06"),
+        (Acquisition((2, 2, 2), "fixed", 1.5, noise="rician", noise_level=0.05), None),
+        (Acquisition((1, 1, 6), "thickness"), None),
+    ],
+)
+def test_nothing_is_told_far_from_what_was_learned(acquisition, words):
+    card = find_card("nullspace")
+    if words is None:
+        check_told(card, acquisition)
+        return
+    with pytest.raises(RequestError, match=words):
+        check_told(card, acquisition)

@@ -134,6 +134,11 @@ class Acquisition:
             return low + level * first
         return magnitude(low + level * first, level * second)
 
+    def told(self) -> dict[str, Any]:
+        """What was said of a scan, for the header of what was made of it."""
+        sigma = {"sigma": self.sigma} if self.blur == "fixed" else {}
+        return {"blur": self.blur, **sigma, "noise_level": self.noise_level}
+
     def describe(self) -> dict[str, Any]:
         """The settings as plain values, for a model card or a header."""
         return asdict(self)

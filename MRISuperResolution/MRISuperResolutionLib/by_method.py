@@ -29,7 +29,15 @@ def by_method(
         raise RequestError(f"the model {method.name} interpolates and undoes nothing: leave out the blur")
     assumed = acquisition or assumed_acquisition(plan_.factors)
     stage = Stage(progress, PREPARED, 0.95, "computing")
-    made = {"model": method.name, "sha256": None, "factors": plan_.factors, "plane": None}
+    made = {
+        "model": method.name,
+        "sha256": None,
+        "factors": plan_.factors,
+        "plane": None,
+        "device": "cpu",
+        "precision": "float32",
+        **(assumed.told() if method.undoes else {}),
+    }
 
     def run(low: np.ndarray, references: list[np.ndarray], begin: Begin) -> Computed:
         size = plan_.target.size

@@ -20,6 +20,7 @@ from .request import Plan
 from .restoration import Restoration
 from .rooms import EVERYWHERE, Pieces, Turned
 from .sources import Channels, Interpolated, Source
+from .suitability import check_told
 from .trust import error_scale
 from .views import views
 from .weights import Card, load_network
@@ -57,6 +58,8 @@ def by_network(
     kept           bytes of memory that the result will take where it is put
     expect_errors  whether to compute the errors to expect, of networks that tell them
     """
+    if card.restoring and acquisition:
+        check_told(card, acquisition)
     ready = _prepare(card, computing, progress)
     if not expect_errors:
         ready.network.expect_no_errors()
@@ -72,7 +75,7 @@ def by_network(
             "licence": card.licence,
             **({"views": len(views(plan_.factors))} if card.restoring else {}),
             **found,
-            **(_told(acquisition) if acquisition else {}),
+            **(acquisition.told() if acquisition else {}),
         }
 
     def compute(source: Source, into: Into, used: Prepared = ready, number: int = 0, count: int = 1) -> Prepared:
@@ -162,12 +165,6 @@ def _explaining(
     used = compute(_network_input(low, plan_, references, card.references), lambda used: _slices_first(high, plan_))
     high, before, missing = made_consistent(high, low, acquisition)
     return used, high, Computed({"unexplained_before": f"{before:.2g}", **_unexplained(missing)}, missing)
-
-
-def _told(acquisition: Acquisition) -> dict[str, Any]:
-    """What was said of the scan."""
-    sigma = {"sigma": acquisition.sigma} if acquisition.blur == "fixed" else {}
-    return {"blur": acquisition.blur, **sigma, "noise_level": acquisition.noise_level}
 
 
 def _unexplained(missing: np.ndarray) -> dict[str, Any]:

@@ -44,6 +44,9 @@ def choose(
     """
     able = [(card, found) for card in cards if (found := _planned(card, grid, scale, spacing, plane, references))]
     fit = [(card, found) for card, found in able if _knows(card, contrast)]
+    if not able:
+        # what nothing can do
+        plan(grid, None, scale, spacing)
     if not fit:
         raise RequestError(_none_fits(cards, bool(able), contrast))
     card, _ = max(
@@ -104,7 +107,7 @@ def _none_fits(cards: Sequence[Card], able: bool, contrast: str | None) -> str:
 def _why(card: Card, contrast: str | None) -> str:
     parts = [f"it learned from {' and '.join(card.contrasts)} volumes"]
     own = card.factors.get("in_plane")
-    parts.append(f"makes slices {own:g} times finer" if own else f"takes factors up to {card.factors['highest']:g}")
+    parts.append(f"makes slices {own:g} times finer" if own else f"takes factors {card.range_text}")
     if card.restoring:
         parts.append("learned from scans of many kinds of blur and noise")
     if card.figures:

@@ -33,21 +33,29 @@ class Normalisation:
 
     def apply(self, array: np.ndarray) -> np.ndarray:
         """Units of the input -> float32 in normalised units, in a new array."""
-        # float32 from the start, so that a large integer volume is not copied as float64
-        normalised = array.astype(np.float32, order="C")
-        normalised -= np.float32(self.low)
-        normalised *= np.float32(1 / (self.high - self.low))
-        return normalised
+        work = exact_type(array.dtype)
+        normalised = array.astype(work, order="C")
+        normalised -= work.type(self.low)
+        normalised *= work.type(1 / (self.high - self.low))
+        return normalised.astype(np.float32, copy=False)
 
-    def undo(self, normalised: np.ndarray) -> np.ndarray:
-        """Normalised units -> units of the input, in a new array."""
-        array = normalised * np.float32(self.high - self.low)
-        array += np.float32(self.low)
+    def undo(self, normalised: np.ndarray, dtype: np.dtype) -> np.ndarray:
+        """Normalised units -> units of the input, whose scalars are of that ``dtype``, in a new array."""
+        work = exact_type(dtype)
+        array = normalised.astype(work)
+        array *= work.type(self.high - self.low)
+        array += work.type(self.low)
         return array
 
     def undo_difference(self, normalised: np.ndarray) -> np.ndarray:
         """A difference of normalised values -> of values in units of the input, in a new array."""
         return normalised * np.float32(self.high - self.low)
+
+
+def exact_type(dtype: np.dtype) -> np.dtype:
+    """The floating-point type to compute with that holds all numbers of ``dtype``, as far as there is one."""
+    wide = dtype.itemsize > 2 if dtype.kind in "iu" else dtype.itemsize > 4
+    return np.dtype(np.float64 if wide else np.float32)
 
 
 def to_type(array: np.ndarray, dtype: Any) -> np.ndarray:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from .errors import RequestError
 from .methods import METHODS
 from .methods.base import Method
 from .weights import Card, baselines, catalogue, find_card, weights_folder
 
 
-def find_model(name: str) -> Card | Method:
+def find_model(name: str | Path) -> Card | Method:
     """The method or the shipped weights called ``name``, or the card of a ``.safetensors`` file by its path.
 
     Raises RequestError, listing what there is, for anything else.
     """
+    name = str(name)
     if name in METHODS:
         return METHODS[name]
     if not name.endswith(".safetensors"):

@@ -108,7 +108,7 @@ class JsonLines(Silent):
 def make_progress(kind: str) -> Progress:
     """The progress called "bar", "json" or "none"; "auto" is a bar where stderr is a terminal, else none."""
     if kind == "auto":
-        kind = "bar" if sys.stderr.isatty() else "none"
+        kind = "bar" if sys.stderr is not None and sys.stderr.isatty() else "none"
     return {"bar": Bar, "json": JsonLines, "none": Silent}[kind]()
 
 

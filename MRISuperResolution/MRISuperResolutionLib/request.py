@@ -44,6 +44,8 @@ def plan(
     Raises RequestError for anything that the model was not made for.
     """
     name = SPLINE if card is None else card.name
+    # arrays are welcome, too
+    scale, spacing = (None if numbers is None else list(numbers) for numbers in (scale, spacing))
     if scale is not None and spacing is not None:
         raise RequestError("both a scale and a spacing are given: give one of them")
     if scale is not None and len(scale) not in (1, 3):
@@ -135,18 +137,17 @@ def _check_range(
     card: Card | Method, grid: Grid, asked: Triple | None, factors: Triple, across: int | None = None
 ) -> None:
     """Refuse factors that the card does not name along any axis but ``across``, that of the slices."""
-    lowest, highest = card.factors["lowest"], card.factors["highest"]
-    for a in range(3):
-        if a == across:
-            continue
-        # a target spacing may ask for half a voxel more than the input's rounded size holds
-        slack = 1.0 if asked else 1 + 0.5 / grid.size[a]
-        factor = asked[a] if asked else factors[a]
-        if not lowest <= factor <= highest * slack:
-            raise RequestError(
-                f"the model {card.name} was made for factors from {lowest:g} to {highest:g}, "
-                f"not {_text(asked or factors)}: ask for less or choose another model"
-            )
+    if not isinstance(card, Card):
+        # any that a grid can have
+        return
+    axes = [axis for axis in range(3) if axis != across]
+    # a target spacing may ask for half a voxel more than the input's rounded size holds
+    slack = [1.0 if asked else 1 + 0.5 / grid.size[axis] for axis in axes]
+    if not card.takes([(asked or factors)[axis] for axis in axes], slack):
+        raise RequestError(
+            f"the model {card.name} was made for factors {card.range_text}, not {_text(asked or factors)}: ask for "
+            "one of those or choose another model"
+        )
 
 
 def _text(numbers: Sequence[float]) -> str:

@@ -5,20 +5,26 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from .errors import RequestError
 from .grid import Grid
 from .request import Plan
 from .weights import Card
 
 if TYPE_CHECKING:
+    from .acquisition import Acquisition
     from .methods.base import Method
 
 SPACING_SLACK = 1.25
 """How far beyond the trained voxel sizes a result may lie before it is worth a warning."""
 
+TOLD_SLACK = 2.0
+"""How many times the widest blur, or the most noise, of its training a network may be told of: beyond, what it
+makes is no head."""
+
 CONTRASTS = {
     "FLAIR": r"flair",
-    "CT": r"\bct|computed tomography",
-    "PDw": r"\bpd|proton",
+    "CT": r"\bct\b|computed tomography",
+    "PDw": r"\bpdw?\b|proton",
     "T2w": r"\bt2",
     "T1w": r"\bt1|mp-?rage|spgr|bravo",
 }
@@ -68,10 +74,34 @@ def _anisotropy(card: Card, grid: Grid, plan: Plan) -> list[str]:
             return [f"This network learned from {' and '.join(planes)} slices, not from {plan.plane} ones."]
         return []
     anisotropy = max(grid.spacing) / min(grid.spacing)
-    highest = card.factors["highest"]
+    highest = card.highest_along_one
     if anisotropy <= highest * SPACING_SLACK:
         return []
     return [
         f"The input's voxels are {anisotropy:.1f} times longer than wide; this network learned from voxels up to "
         f"{highest:g} times."
     ]
+
+
+def check_told(card: Card, acquisition: Acquisition) -> None:
+    """Raise RequestError where the blur or the noise lies far beyond what the network of ``card`` learned from."""
+    # scipy takes its time
+    from .acquisition import FWHM_PER_SIGMA
+
+    learned = card.training.get("settings", {})
+    if "sigma" not in learned:
+        return
+    widest = TOLD_SLACK * max(
+        learned["sigma"] * (1 + learned["sigma_spread"]), max(acquisition.factors) / FWHM_PER_SIGMA
+    )
+    if acquisition.blur == "fixed" and acquisition.sigma > widest:
+        raise RequestError(
+            f"the model {card.name} can be told of a blur of up to {widest:.2g} fine voxels at these factors, not of "
+            f"{acquisition.sigma:g}: leave out the blur, or take ibp, lrtv or nmu"
+        )
+    noisiest = TOLD_SLACK * learned["noise"]
+    if acquisition.noise_level > noisiest > 0:
+        raise RequestError(
+            f"the model {card.name} can be told of noise of up to {noisiest:g} of the range, not of "
+            f"{acquisition.noise_level:g}: tell less, or leave out the blur"
+        )

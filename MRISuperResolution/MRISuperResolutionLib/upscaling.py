@@ -166,7 +166,7 @@ class InUnits:
         rows, columns, planes = where
         first = planes.start or 0
         for some in planes_at_once(values.shape):
-            array = to_type(self.normalisation.undo(values[:, :, some]), self.dtype)
+            array = to_type(self.normalisation.undo(values[:, :, some], self.dtype), self.dtype)
             self.pieces[rows, columns, first + some.start : first + some.stop] = array
 
 

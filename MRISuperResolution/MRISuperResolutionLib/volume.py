@@ -19,7 +19,7 @@ SMALLEST_RANGE, LARGEST_VALUE = 1e-30, 1e30
 
 @dataclass(frozen=True)
 class Volume:
-    """``array`` [i, j, k], any real scalar type, on ``grid``.
+    """``array`` [i, j, k], any real scalar type (half precision becomes single), on ``grid``.
 
     header   text fields for the file
     name     what messages call it, such as its path
@@ -33,6 +33,10 @@ class Volume:
     def __post_init__(self) -> None:
         if self.array.shape != self.grid.size:
             raise ValueError(f"array {self.array.shape} does not fit grid {self.grid.size}")
+        native = np.dtype(np.float32) if self.array.dtype == np.float16 else self.array.dtype.newbyteorder("=")
+        if native != self.array.dtype:
+            # what libraries work with; no number changes
+            object.__setattr__(self, "array", self.array.astype(native))
 
 
 def check_image(volume: Volume) -> None:

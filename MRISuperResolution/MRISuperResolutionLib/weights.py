@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -33,7 +34,8 @@ class Card:
 
     contrasts     what it was trained on (T1w, T2w, FLAIR)
     factors       {"lowest", "highest"}: any real factor along each axis (2D: of the plane), for networks on the
-                  target grid; {"in_plane"}: exactly this one, for 2D networks with sub-pixel layers
+                  target grid; with "highest_along_one" along one of them, as for thick slices; {"in_plane"}:
+                  exactly this one, for 2D networks with sub-pixel layers
     dimensions    2: slice by slice; 3: the whole volume
     references    further contrasts that it takes (see ``references_optional``)
     planes        the planes it was trained on (2D), else empty
@@ -76,6 +78,28 @@ class Card:
         facts = asdict(self)
         del facts["folder"]
         return facts
+
+    @property
+    def highest_along_one(self) -> float:
+        """The highest factor along any axis, of networks that take any factor."""
+        return self.factors.get("highest_along_one", self.factors["highest"])
+
+    def takes(self, factors: Sequence[float], slack: Sequence[float] = (1.0, 1.0, 1.0)) -> bool:
+        """Whether a network that takes any factor was made for these, each of which may be so many times too high."""
+        allowed = [factor / most for factor, most in zip(factors, slack, strict=True)]
+        *others, largest = sorted(allowed)
+        return (
+            min(factors) >= self.factors["lowest"]
+            and largest <= self.highest_along_one
+            and all(factor <= self.factors["highest"] for factor in others)
+        )
+
+    @property
+    def range_text(self) -> str:
+        """The factors that a network takes which takes any, in words."""
+        text = f"from {self.factors['lowest']:g} to {self.factors['highest']:g}"
+        more = self.highest_along_one > self.factors["highest"]
+        return f"{text}, along one axis up to {self.highest_along_one:g}" if more else text
 
     @property
     def references_optional(self) -> bool:

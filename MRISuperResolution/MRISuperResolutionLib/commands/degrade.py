@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> None:
     from ..acquisition import Acquisition
     from ..errors import RequestError
     from ..files import check_output, read_volume, write_volume
-    from ..intensity import to_type
+    from ..intensity import exact_type, to_type
     from ..provenance import provenance
     from ..volume import SMALLEST_SIZE, Volume, check_image
 
@@ -75,6 +75,10 @@ def run(options: argparse.Namespace) -> None:
     )
     high = read_volume(options.input)
     check_image(high)
+    if options.noise == "rician" and high.array.min() < 0:
+        raise RequestError(
+            f"{options.input} has negative values, and Rician noise is that of magnitudes: take --noise gaussian"
+        )
     grid = acquisition.grid(high.grid)
     if min(grid.size) < SMALLEST_SIZE:
         raise RequestError(
@@ -83,7 +87,7 @@ def run(options: argparse.Namespace) -> None:
         )
     check_output(options.output, grid, high.array.dtype, options.overwrite)
     seed = None if options.noise == "none" else options.seed or 0
-    low = acquisition.apply(high.array.astype(np.float32), np.random.default_rng(seed))
+    low = acquisition.apply(high.array.astype(exact_type(high.array.dtype)), np.random.default_rng(seed))
     header = provenance("Simulated at low resolution", {**acquisition.describe(), "seed": seed})
     write_volume(Volume(to_type(low, high.array.dtype), grid, header), options.output, options.overwrite)
     if options.sampling == "cells" and any(

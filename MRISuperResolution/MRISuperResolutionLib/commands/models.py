@@ -17,9 +17,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     import json
 
-    from ..weights import baselines, catalogue
+    from ..errors import RequestError
+    from ..weights import baselines, catalogue, weights_folder
 
     cards = [*catalogue(), *baselines()] if options.baselines else catalogue()
+    if not cards:
+        raise RequestError(
+            f"there are no weights in {weights_folder()}: install them again, or correct MRISR_WEIGHTS"
+        )
     if options.json:
         print(json.dumps([card.describe() for card in cards], indent=2))
         return
@@ -48,7 +53,7 @@ def _factors(card: Card) -> str:
     if "in_plane" in card.factors:
         return f"factor {card.factors['in_plane']:g} in the plane"
     axes = "each axis of the plane" if card.dimensions == 2 else "each axis"
-    return f"factors {card.factors['lowest']:g} to {card.factors['highest']:g} along {axes}"
+    return f"factors {card.range_text} along {axes}"
 
 
 def _data(data: dict[str, Any]) -> str:

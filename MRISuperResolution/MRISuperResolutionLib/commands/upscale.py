@@ -114,11 +114,15 @@ def computing(options: argparse.Namespace) -> Computing:
 
 
 def refuse_to_replace(inputs: Sequence[Path], output: Path) -> None:
-    """Raise RequestError where ``output`` is one of ``inputs``: no scan is to be lost by a slip of the hand."""
+    """Raise RequestError where ``output`` is one of ``inputs``, or lies in a DICOM folder that is: no scan is to be
+    lost by a slip of the hand."""
     from ..errors import RequestError
 
     if output.exists() and any(path.exists() and path.samefile(output) for path in inputs):
         raise RequestError(f"{output} is both input and output: give the result another name")
+    for path in inputs:
+        if path.is_dir() and path.resolve() in output.resolve().parents:
+            raise RequestError(f"{output} lies in the DICOM folder {path}, an input: write to another folder")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -198,10 +202,13 @@ def _upscale(options: argparse.Namespace, progress: Progress) -> None:
 def _chosen(options: argparse.Namespace, volume: Volume, progress: Progress) -> Card:
     """The weights that suit the volume and what is asked; says why."""
     from ..choosing import choose
+    from ..errors import RequestError
     from ..suitability import contrast_named
     from ..weights import catalogue
 
-    contrast = options.contrast or contrast_named(options.input.name)
+    contrast = contrast_named(options.contrast or options.input.name)
+    if options.contrast and contrast is None:
+        raise RequestError(f"the contrast {options.contrast} is not known: give T1w, T2w, FLAIR or PDw")
     asked = (options.scale, options.spacing, options.plane, len(options.reference))
     choice = choose(catalogue(), volume.grid, contrast, *asked)
     progress.say(choice.why)
@@ -217,7 +224,7 @@ def _check_further(options: argparse.Namespace, model: Card | Method, told: bool
     if options.expected_error and not model.trust:
         raise RequestError(f"the model {model.name} expects no errors of itself: leave out --expected-error")
     paths = [path for path in (options.output, options.unexplained, options.expected_error) if path]
-    if len({path.absolute() for path in paths}) < len(paths):
+    if len({path.resolve() for path in paths}) < len(paths):
         raise RequestError("two volumes would be written to one file: give each another name")
 
 

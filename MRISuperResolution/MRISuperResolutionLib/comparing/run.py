@@ -9,6 +9,7 @@ from itertools import product
 from pathlib import Path
 
 from ..device import Computing
+from ..errors import RequestError
 from .case import Case
 from .store import Store
 from .trying import Score, attempt
@@ -48,6 +49,10 @@ def compare(
 
 
 def _make(store: Store, method: str, case: Case, computing: Computing, everywhere: bool) -> Score:
-    score = attempt(method, case, computing, everywhere)
+    try:
+        score = attempt(method, case, computing, everywhere)
+    except RequestError as error:
+        truth = case.truth
+        raise RequestError(f"{truth.subject} {truth.contrast}, {case.label}, {method}: {error}") from error
     store.keep(score, case)
     return score

@@ -8,12 +8,13 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..errors import RequestError
-from .images import file_reader
+from .images import check_name, file_reader
 
 UNEVEN_SLICES_MM = 0.01
 
 
 def series_reader(folder: Path) -> sitk.ImageSeriesReader | sitk.ImageFileReader:
+    check_name(folder)
     series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
     if len(series) != 1:
         found = "no DICOM series" if not series else f"{len(series)} DICOM series"
@@ -46,6 +47,8 @@ def _check_slices(files: tuple[str, ...], folder: Path) -> None:
             f"the slices of {folder} are unevenly spaced (by {uneven:.2f} mm): is a slice missing, "
             "or are there two stacks?"
         )
+    if not step.any():
+        raise RequestError(f"the slices of {folder} all lie at one place (one slice over time?): give a volume")
     normal = np.reshape(reader.GetDirection(), (3, 3))[:, 2]
     tilt = float(np.linalg.norm(step - (step @ normal) * normal))
     if tilt > UNEVEN_SLICES_MM:

@@ -59,8 +59,19 @@ def quiet() -> Iterator[None]:
 
 
 def suffix(path: Path) -> str:
-    """The ending of the file's name that tells its format."""
-    return ".nii.gz" if path.name.endswith(".nii.gz") else path.suffix
+    """The ending of the file's name that tells its format, in small letters."""
+    name = path.name.lower()
+    return ".nii.gz" if name.endswith(".nii.gz") else Path(name).suffix
+
+
+def check_name(path: Path) -> None:
+    """Raise RequestError for a name that the libraries inside ITK cannot be given: it would end the process."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise RequestError(
+            f"the name of {str(path).encode(errors='replace').decode()} is not UTF-8 (an old archive?): rename it"
+        ) from error
 
 
 def reason(error: BaseException) -> str:
@@ -71,6 +82,7 @@ def reason(error: BaseException) -> str:
 
 def file_reader(path: Path) -> sitk.ImageFileReader:
     """A reader that has seen the header; RequestError for anything but one 3D scalar image."""
+    check_name(path)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
 SUFFIXES = (".nii", ".nii.gz")
+
+PAIR = (".hdr", ".img")
+"""Of a header and its voxels in files of their own."""
 
 NOTE_LENGTH = 79
 """Bytes of NIfTI's ``descrip`` field."""
@@ -30,9 +35,10 @@ def recover_hidden(path: Path, image: sitk.Image, array: np.ndarray) -> None:
     kind = {"16": "f4", "64": "f8"}.get(image.GetMetaData("datatype"))
     flat = array.reshape(-1, order="F")  # a view: the voxels lie in memory as in the file
     found = 0
-    with path.open("rb") as file:
-        stream: io.BufferedIOBase = gzip.GzipFile(fileobj=file) if file.peek(2).startswith(GZIP_MAGIC) else file
-        order = "<" if stream.read(offset)[:2] in LITTLE_ENDIAN else ">"
+    with _opened(_of_pair(path, ".hdr")) as header:
+        order = "<" if header.read(2) in LITTLE_ENDIAN else ">"
+    with _opened(_of_pair(path, ".img")) as stream:
+        stream.read(offset)
         while chunk := stream.read(1 << 20):
             if kind and found < voxels:
                 whole = min(len(chunk), voxels - found) // int(kind[1]) * int(kind[1])
@@ -42,3 +48,17 @@ def recover_hidden(path: Path, image: sitk.Image, array: np.ndarray) -> None:
             found += len(chunk)
     if found < voxels:
         raise EOFError(f"{found} of {voxels} bytes of voxels")
+
+
+def _of_pair(path: Path, ending: str) -> Path:
+    """That file of a pair; of a single file itself."""
+    if path.suffix.lower() not in PAIR:
+        return path
+    return path.with_suffix(ending.upper() if path.suffix.isupper() else ending)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[io.BufferedIOBase]:
+    """What is in the file, unzipped if it is zipped, whatever its name says."""
+    with path.open("rb") as file:
+        yield gzip.GzipFile(fileobj=file) if file.peek(2).startswith(GZIP_MAGIC) else file

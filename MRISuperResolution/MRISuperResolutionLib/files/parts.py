@@ -20,7 +20,7 @@ from ..provenance import NOTE
 from ..rooms import InMemory, Pieces, Room, Where
 from ..volume import Volume
 from . import nifti
-from .images import file_reader, grid_of, quiet, reason, suffix, to_image
+from .images import check_name, file_reader, grid_of, quiet, reason, suffix, to_image
 from .raw import RawVoxels, header_bytes
 
 ZIPPED = ".gz"
@@ -44,6 +44,7 @@ class Part(Room, Protocol):
 
 def part_of(path: Path, grid: Grid, dtype: np.dtype) -> Part:
     """The part for a volume on ``grid`` with scalars of type ``dtype`` that is to be in ``path``."""
+    check_name(path)
     return (RawPart if suffix(path) in PIECEWISE else WholePart)(path, grid, dtype)
 
 
@@ -53,7 +54,8 @@ class _Part:
     def __init__(self, path: Path, grid: Grid, dtype: np.dtype) -> None:
         self.path, self.grid, self.dtype = path, grid, dtype
         ending = suffix(path)
-        self.files = [path.with_name(f".{path.name.removesuffix(ending)}.{os.getpid()}.part{ending}")]
+        # with its own ending in it, since another volume may be on its way to a name with another ending
+        self.files = [path.with_name(f".{path.name}.{os.getpid()}.part{ending}")]
         if ending.endswith(ZIPPED):
             # first as it is, then zipped
             self.files.insert(0, self.files[0].with_suffix(""))

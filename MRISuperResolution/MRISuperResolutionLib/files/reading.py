@@ -31,7 +31,7 @@ def read_volume(path: Path | str) -> Volume:
         with quiet():
             image = reader.Execute()
         volume = replace(from_image(image), name=str(path))
-        if path.is_file() and suffix(path) in nifti.SUFFIXES:
+        if path.is_file() and suffix(path) in (*nifti.SUFFIXES, *nifti.PAIR):
             nifti.recover_hidden(path, image, volume.array)
     except (RuntimeError, EOFError, OSError, zlib.error) as error:
         raise RequestError(f"cannot read {path}: the file is damaged or cut short ({reason(error)})") from error

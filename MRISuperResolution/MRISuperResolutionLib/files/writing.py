@@ -38,12 +38,12 @@ def check_output(path: Path, grid: Grid, dtype: np.dtype, overwrite: bool) -> No
         part.finish()
 
 
-def write_volume(volume: Volume, path: Path, overwrite: bool = False) -> None:
+def write_volume(volume: Volume, path: Path | str, overwrite: bool = False) -> None:
     """Write ``volume`` to ``path`` and its header where the format can hold it.
 
     Raises RequestError, and leaves nothing behind, as ``room_in_file``.
     """
-    with room_in_file(path, volume.grid, volume.array.dtype, overwrite) as room:
+    with room_in_file(Path(path), volume.grid, volume.array.dtype, overwrite) as room:
         _fill(room, volume)
 
 

@@ -37,8 +37,9 @@ def _table(label: str, harvests: Sequence[Harvest]) -> str:
 def _row(method: str, shapes: Sequence[str], harvests: Sequence[Harvest]) -> str:
     verdicts = [verdict for harvest in harvests for verdict in harvest.verdicts]
     cells = [_cell([v for v in verdicts if v.shape == shape]) for shape in shapes]
-    rate = PER_CM3 * sum(h.invented for h in harvests) / sum(h.searched_cm3 for h in harvests)
-    return f"| {method} | {' | '.join(cells)} | {rate:.2g} |"
+    searched = sum(h.searched_cm3 for h in harvests)
+    rate = f"{PER_CM3 * sum(h.invented for h in harvests) / searched:.2g}" if searched else ""
+    return f"| {method} | {' | '.join(cells)} | {rate} |"
 
 
 def _cell(verdicts: Sequence[Verdict]) -> str:

@@ -12,6 +12,7 @@ from ..comparing.case import Case
 from ..comparing.contenders import contender
 from ..comparing.trying import brought_back
 from ..device import Computing
+from ..errors import RequestError
 from ..tissue import tissue
 from ..training.truth import Truth
 from ..volume import Volume
@@ -46,16 +47,22 @@ class Harvest:
 def harvests(
     cases: Sequence[Case], methods: Sequence[str], planting: Planting, computing: Computing
 ) -> Iterator[Harvest]:
-    """The harvest of every method on every case that it was made for, and that of the truth."""
+    """The harvest of every method on every case, and that of the truth; nothing where it was not made for the case.
+
+    Raises RequestError for a volume without tissue.
+    """
     for case in cases:
         array = case.truth.volume.array
         among = tissue(case.truth.volume.array)
+        if not among.any():
+            raise RequestError(f"{case.truth.subject} {case.truth.contrast} holds no tissue: leave it out")
         found = structures(quiet_places(array, among, planting.count), SHAPES, np.random.default_rng(0))
         signs = (planting.contrast, -planting.contrast)
         sown = [array, *(planted(array, found, contrast) for contrast in signs)]
         for method in (TRUTH, *methods):
             images = [_seen(method, replace(case, truth=_with(case, image)), computing) for image in sown]
             if any(image is None for image in images):
+                yield Harvest(case.truth.subject, case.label, method, [], 0, 0.0)
                 continue
             without, *with_them = (_cut(image, array.shape) for image in images if image is not None)
             verdicts = [

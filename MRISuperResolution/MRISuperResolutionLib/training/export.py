@@ -79,8 +79,6 @@ def _card(
     flat = network.dimensions == 2
     used = [t for t in truths if flat or t.in_3d or len(t.planes) == 1]
     edges = [d for t in used for d in _true_spacing(t, flat)]
-    # what a 2D network leaves alone across its slices is no factor of its own
-    bounds = [b for choice in protocol.factors for b in choice[: network.dimensions]]
     # the architecture stands on the card itself; where somebody keeps a file is nobody else's concern
     settings = json.loads(json.dumps({k: v for k, v in asdict(protocol).items() if k not in ("architecture", "vgg")}))
     return Card(
@@ -90,7 +88,7 @@ def _card(
         contrasts=sorted({t.contrast for t in used}),
         factors={"in_plane": network.factor}
         if network.factor > 1 and not network.restoring
-        else {"lowest": min(b[0] for b in bounds), "highest": max(b[1] for b in bounds)},
+        else _factors(protocol, network.dimensions),
         dimensions=network.dimensions,
         references=network.references,
         planes=sorted({p for t in used for p in t.planes}) if flat else [],
@@ -135,3 +133,16 @@ def _strictest(licences: Sequence[str]) -> str:
     if any("NC" in licence for licence in licences):
         return NONCOMMERCIAL_LICENCE
     return NOT_STATED if NOT_STATED in licences else OPEN_LICENCE
+
+
+def _factors(protocol: Protocol, dimensions: int) -> dict[str, float]:
+    """The range of those that were mixed in training; along one axis alone, as of thick slices, there may be more."""
+    # what a 2D network leaves alone across its slices is no factor of its own
+    choices = [choice[:dimensions] for choice in protocol.factors]
+    ends = [sorted(highest for _, highest in choice) for choice in choices]
+    along_one, along_others = max(choice[-1] for choice in ends), max(choice[-2] for choice in ends)
+    return {
+        "lowest": min(lowest for choice in choices for lowest, _ in choice),
+        "highest": along_others,
+        **({"highest_along_one": along_one} if along_one > along_others else {}),
+    }

@@ -62,7 +62,8 @@ def finetuning(start: str | None, **overrides: Any) -> Protocol:
         raise RequestError("fine-tuning keeps the network of the weights: leave out the architecture")
     asked = [factor for choice in protocol.factors for axis in choice[: card.dimensions] for factor in axis]
     own = card.factors.get("in_plane", 1.0)
-    lowest, highest = card.factors.get("lowest", own), card.factors.get("highest", own)
+    lowest = card.factors.get("lowest", own)
+    highest = card.highest_along_one if "highest" in card.factors else own
     if asked and not lowest <= min(asked) <= max(asked) <= highest:
         raise RequestError(
             f"the weights {start} were made for factors from {lowest:g} to {highest:g}: fine-tune them within, or "
