@@ -817,6 +817,13 @@ def test_no_standard_output_is_needed(mrisr_here, volume, results, monkeypatch):
     assert mrisr_here("upscale", volume, results / "out.mha", "--model", "spline", "--progress", "json").code == 0
 
 
+def test_no_standard_error_is_needed(volume, results):
+    command = f"{sys.executable} -m MRISuperResolutionLib upscale '{volume}' '{results}/out.mha' --model spline"
+    outcome = subprocess.run(["sh", "-c", f"{command} 2>&-"], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    assert (outcome.returncode, outcome.stdout) == (0, b"")
+    assert (results / "out.mha").exists()
+
+
 def test_another_standard_input_than_a_pipe_does_not_stop_the_run(volume, results):
     # as cron, nohup and batch systems start it
     arguments = ["upscale", str(volume), str(results / "out.mha"), "--model", "spline", "--progress", "json"]

@@ -102,3 +102,12 @@ def test_floats_stay_as_they_are(dtype):
     converted = to_type(array, dtype)
     assert converted.dtype == np.dtype(dtype)
     np.testing.assert_array_equal(converted, array)
+
+
+def test_a_trace_of_background_is_no_range():
+    array = np.full((20, 20, 20), 1e-20, np.float32)
+    array[:5] *= 2
+    array[10, 10, :2] = 100
+    normalisation = Normalisation.of(array)
+    assert normalisation.high == 100
+    assert np.isfinite(normalisation.apply(array)).all()

@@ -9,6 +9,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from . import __version__, cancelling
@@ -37,6 +38,9 @@ def make_parser() -> Parser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``mrisr`` with ``arguments`` (default: the process's own); returns the exit code."""
+    if arguments is None and sys.stderr is None:
+        # what is printed to a standard error that is closed would go to the standard output
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     options = make_parser().parse_args(arguments)
     try:
         if arguments is None:

@@ -9,6 +9,9 @@ import numpy as np
 
 ROBUST_PERCENTILES = (0.1, 99.9)
 
+EMPTY = 1e-6
+"""Share of the range that these lie apart at most where nearly all of a volume is background."""
+
 
 @dataclass(frozen=True)
 class Normalisation:
@@ -24,12 +27,11 @@ class Normalisation:
         Where these coincide (nearly all of the volume is background) its minimum and maximum take their
         place. Raises ValueError for a constant array.
         """
-        low, high = (float(x) for x in np.percentile(array, ROBUST_PERCENTILES))
-        if not low < high:
-            low, high = float(array.min()), float(array.max())
-        if not low < high:
+        lowest, highest = float(array.min()), float(array.max())
+        if not lowest < highest:
             raise ValueError("a constant array has no range to normalise")
-        return cls(low, high)
+        low, high = (float(x) for x in np.percentile(array, ROBUST_PERCENTILES))
+        return cls(low, high) if high - low > EMPTY * (highest - lowest) else cls(lowest, highest)
 
     def apply(self, array: np.ndarray) -> np.ndarray:
         """Units of the input -> float32 in normalised units, in a new array."""

@@ -25,7 +25,7 @@ def read_volume(path: Path | str) -> Volume:
     """
     path = Path(path)
     if not path.exists():
-        raise RequestError(f"there is no {path}: check the path of the input")
+        raise RequestError(f"there is no {path}: check the path")
     reader = series_reader(path) if path.is_dir() else file_reader(path)
     try:
         with quiet():
