@@ -93,7 +93,7 @@ def test_the_result_is_that_of_the_mean_of_the_views(restless, factors):
             source = torch.from_numpy(restoration.source(array, view=view))
             details.append(network(source[None])[0, 0].numpy()[view])
     assert len(details) == 1 or np.abs(details[0] - details[1]).max() > 1e-3
-    expected = normalisation.undo(restoration.volume(np.mean(details, axis=0), array))
+    expected = normalisation.undo(restoration.volume(np.mean(details, axis=0), array), low.array.dtype)
     np.testing.assert_allclose(result.array, expected, atol=1e-4 * np.ptp(expected))
 
 
@@ -116,7 +116,7 @@ def test_the_expected_error_is_that_of_the_views_too_and_they_see_the_reference(
             found.append(network(source[None])[0].numpy()[:, *view])
     detail, doubt = np.mean(found, axis=0)
     normalisation = Normalisation.of(low.array)
-    expected = normalisation.undo(restoration.volume(detail, array))
+    expected = normalisation.undo(restoration.volume(detail, array), low.array.dtype)
     np.testing.assert_allclose(outcome.result.array, expected, atol=1e-4 * np.ptp(expected))
     error = normalisation.undo_difference(1.5 * restoration.expected_error(doubt))
     np.testing.assert_allclose(outcome.expected_error.array, error, rtol=1e-3)
