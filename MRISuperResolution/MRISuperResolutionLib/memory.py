@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import sys
 from pathlib import Path
 
 GIB = 2**30
+
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
+"""What mallopt calls them."""
 
 
 def process_memory() -> int:
@@ -31,8 +35,6 @@ def available_memory() -> int:
 
 
 def _windows_available() -> int:
-    import ctypes
-
     class MemoryStatus(ctypes.Structure):
         _fields_ = [("length", ctypes.c_ulong), ("load", ctypes.c_ulong)] + [
             (name, ctypes.c_ulonglong)
@@ -56,6 +58,17 @@ def _windows_available() -> int:
 def memory_limit(gib: float | None) -> int:
     """Bytes that the process may take: ``gib``, or by default what it has and half of what is left."""
     return int(gib * GIB) if gib is not None else process_memory() + available_memory() // 2
+
+
+def keep_freed_memory() -> None:
+    """Let this process keep what it frees for what it needs next, where the C library can be told so (glibc): it
+    would give pages back to the system and get others, cleared, at every step of a training."""
+    try:
+        set_option = ctypes.CDLL(None).mallopt
+    except (OSError, TypeError, AttributeError):
+        return
+    for option in (TRIM_THRESHOLD, MMAP_THRESHOLD):
+        set_option(option, GIB)
 
 
 def forget_peak() -> None:

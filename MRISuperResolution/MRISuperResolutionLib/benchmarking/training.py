@@ -29,6 +29,9 @@ PAPERS_PATCHES = 20 * 32_000
 
 SIZE = (96, 112, 96)
 
+LOG_EVERY = 4
+"""Steps, of which the mean is taken: to write a line takes a while itself."""
+
 
 @dataclass(frozen=True)
 class Steps:
@@ -45,7 +48,7 @@ class Steps:
     hours_of_the_papers_patches: float
 
 
-def training_steps(models: Sequence[str], precisions: Sequence[str], steps: int = 12) -> Iterator[Steps]:
+def training_steps(models: Sequence[str], precisions: Sequence[str], steps: int = 16) -> Iterator[Steps]:
     """Train each of the ``models`` on for ``steps`` steps in each of the ``precisions``, and keep nothing of it."""
     device = choose_device("auto")
     array = brain_phantom(SIZE, "T1w")
@@ -57,10 +60,10 @@ def training_steps(models: Sequence[str], precisions: Sequence[str], steps: int 
             peak = convolution_peak(*kind)
             # networks on the target grid take any factor, and the time is the same for all
             factors = ["2,2,2"] if "lowest" in card.factors and card.dimensions == 3 else None
-            protocol = finetuning(model, precision=precision, steps=steps, log_every=1, factors=factors)
+            protocol = finetuning(model, precision=precision, steps=steps, log_every=LOG_EVERY, factors=factors)
             with tempfile.TemporaryDirectory() as folder:
                 train(protocol, [truth], Path(folder), [], progress=False)
-                # the first step pays for what is made once
+                # the first steps pay for what is made once
                 rates = read_curves(Path(folder))["steps/s"][1][1:]
             seconds = 1 / float(np.median(rates))
             side = protocol.patch // 2 if card.restoring else protocol.patch

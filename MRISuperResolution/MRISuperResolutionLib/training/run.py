@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 from ..errors import RequestError
 from ..files.whole import write_whole
 from ..grid import Triple
+from ..memory import keep_freed_memory
 from ..networks import build
 from ..networks.base import Network, channels_last, initialise
 from ..progress import Silent
@@ -73,6 +74,7 @@ def train(
     # what Lightning says of itself at the start is no news to whoever trains a network here
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    keep_freed_memory()
     lightning.seed_everything(protocol.seed, verbose=False)
     network = channels_last(build(protocol.architecture))
     initialise(network, protocol.initialisation)
