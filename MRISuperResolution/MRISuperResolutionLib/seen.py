@@ -64,7 +64,7 @@ class Seen:
         """Where a column of it is background for layers of this ``work`` (see ``Background``), ``step`` planes at a
         time; None where all of it is worth computing."""
         found = None
-        # the source itself is quickly looked at, and is background wherever what is seen of it is
+        # the source itself is quickly looked at: where little of it is background, so is of what is seen of it
         for look in (self.given, self.seen) if self.network.seen_radius else (self.seen,):
             value = background_value(*(look(slice(end, end + 1))[0, :, 0].numpy() for end in (0, self.size[0] - 1)))
             pieces = (look(slice(n, n + step), rows, columns)[0].numpy() for n in range(0, self.size[0], step))
