@@ -7,7 +7,6 @@ from MRISuperResolutionLib.errors import RequestError
 from MRISuperResolutionLib.networks import build
 from MRISuperResolutionLib.networks.dggrn import DGGRN, ResNet, gradient_map
 from MRISuperResolutionLib.networks.recnn import ReCNN
-from MRISuperResolutionLib.networks.rectifier import Rectifier
 from MRISuperResolutionLib.networks.sobel import gradient_magnitude
 
 SMALL = [
@@ -161,23 +160,3 @@ def test_recnn_with_no_last_layer_gives_the_interpolated_volume_back():
 def test_an_unknown_architecture_is_refused(architecture):
     with pytest.raises(RequestError, match="network"):
         build(architecture)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64, torch.float16])
-def test_the_rectifier_is_relu_and_so_is_its_gradient(dtype):
-    torch.manual_seed(0)
-    x = torch.randn(3, 4, 5, dtype=dtype, requires_grad=True)
-    weights = torch.randn(3, 4, 5, dtype=dtype)
-    made = []
-    for rectifier in (torch.relu, Rectifier()):
-        x.grad = None
-        found = rectifier(2 * x)
-        (found * weights).sum().backward()
-        made.append((found.detach(), x.grad))
-    assert torch.equal(made[0][0], made[1][0])
-    assert torch.equal(made[0][1], made[1][1])
-
-
-def test_the_rectifier_leaves_what_overflowed_to_be_seen():
-    overflowed = torch.tensor([float("nan"), -1.0, 1.0], dtype=torch.float16)
-    assert Rectifier()(overflowed).isnan().tolist() == [True, False, False]

@@ -16,7 +16,6 @@ from torch.nn import functional
 from .background import ROWS, Background
 from .networks.base import SEEN, Link, Network
 from .networks.one_channel import in_one_channel
-from .networks.rectifier import rectify
 from .rooms import Pieces, put
 from .seen import Seen
 from .slabs import SLABS, Slabs, axis_along, strips
@@ -26,6 +25,9 @@ from .tiling import Tile, scaled, tiles
 SCRATCH, COMBINED_SCRATCH = 3, 5
 """Times what a layer takes or gives that exists while it computes: what it takes with its surroundings, what it
 gives, and what the library works with; where it is combined with others, sums and products, too."""
+
+INTEGERS = {torch.float32: torch.int32, torch.bfloat16: torch.int16}
+"""As wide as these."""
 
 
 def run_slabs(
@@ -413,3 +415,11 @@ class _Layer:
         that these are not right. Libraries are quicker with zeros of their own to each side than without."""
         radius = self.link.radius
         return slice(max(0, columns.start - radius), min(self.made.held.shape[4], columns.stop + radius))
+
+
+def rectify(found: Tensor, room: Tensor) -> None:
+    """ReLU into ``room``, of the same precision. The sign is the first bit of a number as of an integer, and integers
+    are compared as fast as memory is copied; but not in half precision, which overflows: that would turn what is not
+    a number into zero."""
+    bits = INTEGERS.get(found.dtype, found.dtype)
+    torch.clamp_min(found.view(bits), 0, out=room.view(bits))

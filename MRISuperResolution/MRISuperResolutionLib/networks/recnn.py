@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from .base import Link, Network, convolution, initialise
-from .rectifier import Rectifier
 
 
 class ReCNN(Network):
@@ -40,7 +39,7 @@ class ReCNN(Network):
         channels = [len(self.channels)] + [filters] * (layers - 1)
         body: list[nn.Module] = []
         for inputs in channels[:-1]:
-            body += [convolution(dimensions, inputs, filters, kernel), Rectifier()]
+            body += [convolution(dimensions, inputs, filters, kernel), nn.ReLU(inplace=True)]
         body.append(convolution(dimensions, channels[-1], 1, kernel))
         self.body = nn.Sequential(*body)
         initialise(self, "he")
