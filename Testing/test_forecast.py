@@ -98,20 +98,21 @@ def test_a_noisy_background_leaves_all_the_work_and_so_do_tiles():
     array = head((24, 24, 24), 0.05)
     assert share_left(array, card, plan(Grid(array.shape), card)) == 1
     array = np.pad(head((24, 24, 24), 0.0), 8)
-    for card in (find_card(str(SCSR)), find_card("dggrn-t2w-x2")):
-        assert share_left(array, card, plan(Grid(array.shape), card)) == 1
+    card = find_card(str(SCSR))
+    assert share_left(array, card, plan(Grid(array.shape), card)) == 1
 
 
-def test_the_share_of_slices_is_told_from_the_input():
-    card = find_card("recnn2d-multimodal")
+@pytest.mark.parametrize("name", ["recnn2d-multimodal", "dggrn-t2w-x2"])
+def test_the_share_of_slices_is_told_from_the_input(name):
+    card = find_card(name)
     array = np.pad(head((32, 30, 26), 0.0), ((12, 12), (12, 12), (10, 20)))
     asked = plan(Grid(array.shape), card, scale=(1, 2, 2), plane="sagittal")
     share = share_left(array, card, asked)
     low = Normalisation.of(array).apply(array)
-    source = np.stack([resample(low, asked.target.size), np.zeros(asked.target.size, np.float32)])
-    there = share_to_compute(load_network(card), source)
+    seen = resample(low, asked.source.size)
+    there = share_to_compute(load_network(card), np.stack([seen, *[np.zeros_like(seen)] * card.references]))
     assert 0.1 < there < 0.8
-    assert share == pytest.approx(there, rel=0.1)
+    assert share == pytest.approx(there, rel=0.15)
 
 
 def test_forecast_of_slices_counts_those_of_the_input():

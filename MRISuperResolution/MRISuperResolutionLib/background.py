@@ -1,9 +1,10 @@
 """Where a volume is background, so far from all else that a chain of convolutions makes one and the same of it.
 
-Outside the tissue, dilated by what the layers up to one can see, that layer's features are those of an endless
-background: a constant for each channel, which is known beforehand. Two things keep this from being exact: background
-is told by ``CLOSE``, since interpolation rings; and the zeros that pad the faces of a volume are not seen by
-background near them, as if it went on beyond. Needs no torch.
+Outside the tissue, dilated by what the layers up to one can see, that layer's features are those of background alone,
+which are known beforehand: of slices, those of one without tissue; of volumes, a constant for each channel, that of
+an endless background. Two things keep this from being exact: background is told by ``CLOSE``, since interpolation
+rings; and the zeros that pad the faces of a volume, not of a slice, are not seen by background near them, as if it
+went on beyond. Needs no torch.
 """
 
 from __future__ import annotations
@@ -21,7 +22,12 @@ WORTHWHILE = 0.9
 """Share of the work that is left from which on nothing is skipped."""
 
 ROWS = 16
-"""Of a plane that are computed at a time at most."""
+"""Of a plane of a volume that are computed at a time at most; of slices, which are small, all."""
+
+
+MULTIPLE = 8
+"""Voxels that the edges of what is computed are multiples of: libraries prepare anew for each size, which takes
+longer than to compute a few voxels more."""
 
 
 @dataclass(frozen=True)
@@ -36,20 +42,36 @@ class Background:
     width: int
     deep: bool = True
 
-    def columns(self, planes: slice, rows: slice, radius: int) -> slice | None:
-        """Columns with tissue within ``radius`` voxels of the ``planes`` and their ``rows``; None where there is
-        none."""
+    @property
+    def height(self) -> int:
+        return self.starts.shape[1]
+
+    @property
+    def rows_at_once(self) -> int:
+        """Rows that are computed at a time at most."""
+        return ROWS if self.deep else self.height
+
+    def box(self, planes: slice, rows: slice, radius: int) -> tuple[slice, slice]:
+        """Those of the ``rows``, and the columns, that hold all of the ``planes`` and rows that lie within ``radius``
+        voxels of tissue; none where nothing does."""
         reach = radius * self.deep, radius
         near = tuple(
             slice(max(0, part.start - r), max(0, part.stop + r))
             for part, r in zip((planes, rows), reach, strict=True)
         )
-        start, end = int(self.starts[near].min()), int(self.ends[near].max())
-        return slice(max(0, start - radius), min(self.width, end + radius)) if start < end else None
+        starts, ends = self.starts[near].min(axis=0), self.ends[near].max(axis=0)
+        (there,) = np.nonzero(starts < ends)
+        if not len(there):
+            return slice(rows.start, rows.start), slice(0, 0)
+        first, last = near[1].start + int(there[0]), near[1].start + int(there[-1])
+        return (
+            _rounded(first - radius, last + 1 + radius, rows),
+            _rounded(int(starts.min()) - radius, int(ends.max()) + radius, slice(0, self.width)),
+        )
 
     def share_of_work(self, layers: Iterable[tuple[int, float]], planes: int) -> float:
-        """Share of the work that is left to compute, ``planes`` and ``ROWS`` at a time, of layers that see so far and
-        are so much work each; all of it where too little would be skipped."""
+        """Share of the work that is left to compute, so many ``planes`` at a time, of layers that see so far and are
+        so much work each; all of it where too little would be skipped."""
         left = whole = 0.0
         for reach, work in layers:
             left += self._share_within(reach, planes) * work
@@ -57,18 +79,31 @@ class Background:
         return left / whole if left <= WORTHWHILE * whole else 1.0
 
     def _share_within(self, radius: int, planes: int) -> float:
-        """What ``columns`` would find, all at once."""
+        """The boxes of all of it."""
         near = 1 + 2 * radius * self.deep, 1 + 2 * radius
+        # of each row: the columns with tissue within the radius
         starts = minimum_filter(self.starts, near, mode="constant", cval=self.width)
         ends = maximum_filter(self.ends, near, mode="constant", cval=0)
-        voxels = np.ones(())
-        for axis, step in enumerate((planes, ROWS)):
-            count = self.starts.shape[axis]
-            first = np.arange(0, count, step)
-            starts, ends = np.minimum.reduceat(starts, first, axis), np.maximum.reduceat(ends, first, axis)
-            voxels = np.multiply.outer(voxels, np.diff(first, append=count))
-        computed = np.minimum(ends + radius, self.width) - np.maximum(starts - radius, 0)
-        return float((np.where(starts < ends, computed, 0) * voxels).sum() / (self.starts.size * self.width))
+        numbers = np.broadcast_to(np.arange(self.height), starts.shape)
+        first = np.where(starts < ends, numbers, self.height)
+        last = np.where(starts < ends, numbers + 1, 0)
+        for axis, step in enumerate((planes, self.rows_at_once)):
+            steps = np.arange(0, self.starts.shape[axis], step)
+            starts, first = (np.minimum.reduceat(array, steps, axis) for array in (starts, first))
+            ends, last = (np.maximum.reduceat(array, steps, axis) for array in (ends, last))
+        columns = np.minimum(ends + radius, self.width) - np.maximum(starts - radius, 0)
+        columns = np.minimum(-(-columns // MULTIPLE) * MULTIPLE, self.width)
+        rows = np.minimum(-(-(last - first) // MULTIPLE) * MULTIPLE, self.rows_at_once)
+        depths = np.diff(np.arange(0, len(self.starts), planes), append=len(self.starts))
+        boxes = np.where(starts < ends, columns * rows, 0) * depths[:, None]
+        return float(boxes.sum() / (self.starts.size * self.width))
+
+
+def _rounded(start: int, stop: int, within: slice) -> slice:
+    """From ``start`` to ``stop`` as far as that lies within, a multiple of ``MULTIPLE`` long if there is room."""
+    start, stop = max(within.start, start), min(within.stop, stop)
+    stop = min(within.stop, start - (start - stop) // MULTIPLE * MULTIPLE)
+    return slice(max(within.start, stop + (start - stop) // MULTIPLE * MULTIPLE), stop)
 
 
 def background_value(first: np.ndarray, last: np.ndarray) -> np.ndarray:

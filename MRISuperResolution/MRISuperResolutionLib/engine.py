@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from .chains import stream_numbers
 from .errors import OutOfMemory
 from .memory import available_memory, process_memory
 from .networks.base import Network, channels_last
 from .rooms import Pieces
 from .slabs import choose_slabs
 from .sources import Source
-from .streaming import run_slabs, stream_numbers
+from .streaming import run_slabs
 from .tiled import Report, run_tiles
 from .tiling import choose_tile, tiles
 

@@ -14,7 +14,7 @@ from .intensity import Normalisation
 from .operators import spline_matrix
 from .request import Plan
 from .rooms import EVERYWHERE
-from .slabs import SLABS, axis_along
+from .slabs import axis_along, pushes
 from .sources import Interpolated
 from .weights import Card
 
@@ -25,7 +25,7 @@ PLANES = 24
 def share_left(array: np.ndarray, card: Card, plan: Plan) -> float:
     """Share of the work (0 to 1) that is left for a network by its ``card``, for an input ``array`` [i, j, k] in any
     units. References are taken to have the same background."""
-    if "held" not in card.cost or not card.cost.get("endless", 1):
+    if "held" not in card.cost:
         return 1.0
     order: Sequence[int] = axes_by_factor(plan.factors) if card.restoring else (0, 1, 2)
     if plan.slice_axis is not None:
@@ -42,7 +42,7 @@ def share_left(array: np.ndarray, card: Card, plan: Plan) -> float:
     # the layers see ever farther, each as much work as the other
     nearest = 1 + int(card.cost.get("seen", 0))
     layers = ((reach, 1.0) for reach in range(nearest, 1 + int(card.cost["radius"])))
-    return whole.share_of_work(layers, max(SLABS))
+    return whole.share_of_work(layers, pushes(card.dimensions)[0])
 
 
 def _planes(low: np.ndarray, size: Sequence[int], axis: int, numbers: np.ndarray) -> np.ndarray:

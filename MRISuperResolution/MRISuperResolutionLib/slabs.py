@@ -12,6 +12,9 @@ from .tiling import choose_tile, tiles
 SLABS = (16, 8, 4, 2, 1)
 """Planes that may be pushed at a time."""
 
+SLICES = (4, 2, 1)
+"""Slices for networks of two dimensions: the fewer at a time, the closer what is computed lies around the tissue."""
+
 STRIP_BYTES = 16 * 2**20
 """Of all that exists while a strip of a slab is computed: little enough that caches hold it, and that the system
 leaves the memory to the process from one strip to the next, in place of clearing other pages for each."""
@@ -23,13 +26,13 @@ COST_OF_A_PUSH = 0.1
 """Of computing a plane: what each push costs besides, in the planes that every layer keeps and copies."""
 
 
-def strips(planes: int, rows: int, row_bytes: int, most_rows: int | None = None) -> list[tuple[slice, slice]]:
+def strips(planes: int, rows: int, row_bytes: int, most_rows: int) -> list[tuple[slice, slice]]:
     """The planes of a slab, and the rows of these, that are computed at a time, each row of a plane taking so many
     bytes: whole planes, which lie together in memory, unless these are too large or of more than ``most_rows``."""
     at_once = max(1, STRIP_BYTES // row_bytes)
-    if most_rows is None and at_once >= rows:
+    if min(most_rows, at_once) >= rows:
         return [(part, slice(0, rows)) for part in _parts(planes, at_once // rows)]
-    step = min(max(1, at_once // planes), most_rows or rows)
+    step = min(max(1, at_once // planes), most_rows)
     return [(slice(0, planes), part) for part in _parts(rows, step)]
 
 
@@ -54,6 +57,11 @@ class Slabs:
     def face(self, size: Sequence[int]) -> list[int]:
         """The two edges of the face that the columns cover."""
         return [n for axis, n in enumerate(size) if axis != self.axis]
+
+
+def pushes(dimensions: int) -> tuple[int, ...]:
+    """Planes that may be pushed at a time through a network of so many dimensions, the most first."""
+    return SLICES if dimensions == 2 else SLABS
 
 
 def axis_along(size: Sequence[int], dimensions: int = 3) -> int:
@@ -88,7 +96,7 @@ def choose_slabs(
     axis = axis_along(size, dimensions)
     face = [n for a, n in enumerate(size) if a != axis]
     found: list[tuple[float, Slabs]] = []
-    for planes in SLABS:
+    for planes in pushes(dimensions):
         bytes_voxel = itemsize * (held + planes * moving) + image_bytes * planes
         strip_voxel = itemsize * planes * scratch
         # either the strips are as large as they may be, or all of the column is one

@@ -49,8 +49,8 @@ class Card:
     cost          for each voxel of the network's input: "operations", "bytes" of memory in float32; the "radius"
                   in voxels that it sees, and that which its first layer is shown ("seen"), if any; of chains, which
                   are streamed, numbers "held", "moving" and "scratch", bytes of images ("image") if these are more
-                  than usual (see ``slabs.choose_slabs``), of these what is spared where the errors to expect are not
-                  asked for ("errors"), and "endless" 0 where no background is skipped
+                  than usual (see ``slabs.choose_slabs``), and of these what is spared where the errors to expect
+                  are not asked for ("errors")
     """
 
     name: str
@@ -195,9 +195,9 @@ def cost_of(network: Network) -> dict[str, float]:
     """What ``network`` costs for each voxel of its input, as it stands on a card."""
     import torch
 
+    from .chains import stream_numbers
     from .engine import bytes_per_voxel
     from .slabs import IMAGE_BYTES
-    from .streaming import stream_numbers
 
     chain = network.chain()
     streamed = dict(zip(STREAMED, stream_numbers(network, torch.float32), strict=False)) if chain else {}
@@ -207,7 +207,6 @@ def cost_of(network: Network) -> dict[str, float]:
         "radius": network.receptive_radius,
         **streamed,
         **({"seen": network.seen_radius} if network.seen_radius else {}),
-        **({} if network.endless else {"endless": 0}),
         **({"image": network.image_bytes} if chain and network.image_bytes != IMAGE_BYTES else {}),
         **({"errors": _images_of_errors(network)} if chain and network.outputs > 1 else {}),
     }

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..chains import stream_numbers
 from ..device import choose_precision
 from ..errors import RequestError
 from ..memory import GIB
 from ..networks import build
 from ..slabs import choose_slabs
-from ..streaming import stream_numbers
 from ..weights import Card
 from .alone import CPU, Case, Cost, cost_alone
 

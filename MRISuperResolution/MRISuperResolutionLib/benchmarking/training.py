@@ -18,7 +18,7 @@ from ..training.finetuning import finetuning
 from ..training.run import train
 from ..training.truth import Truth, normalised
 from ..volume import Volume
-from ..weights import find_card
+from ..weights import find_card, load_network
 from .peak import convolution_peak
 
 PASSES = 3
@@ -68,7 +68,7 @@ def training_steps(models: Sequence[str], precisions: Sequence[str], steps: int 
             seconds = 1 / float(np.median(rates))
             side = protocol.patch // 2 if card.restoring else protocol.patch
             voxels = protocol.batch * side**card.dimensions
-            operations = PASSES * card.cost["operations"] * voxels
+            operations = PASSES * load_network(card).forward_operations() * voxels
             # again, since something else may have computed the first time
             peak = max(peak, convolution_peak(*kind))
             yield Steps(

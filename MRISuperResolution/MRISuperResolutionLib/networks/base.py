@@ -79,8 +79,6 @@ class Network(nn.Module, ABC):
     receptive_radius  input voxels to each side that an output voxel can depend on
     width             most feature maps alive per input voxel during inference, for the memory forecast
     image_bytes       of each input voxel that is streamed: what is made of it and of the output besides feature maps
-    endless           whether background may be taken to go on beyond the faces, and be skipped (see ``background``)
-    completing        numbers for each input voxel of a plane that ``completed`` works with
     """
 
     dimensions: int
@@ -91,8 +89,6 @@ class Network(nn.Module, ABC):
     receptive_radius: int
     width: int
     image_bytes: int = IMAGE_BYTES
-    completing: int = 0
-    endless: bool = True
 
     @property
     def inputs(self) -> int:
@@ -146,7 +142,14 @@ class Network(nn.Module, ABC):
         return self.width * itemsize
 
     def operations(self) -> float:
-        """Multiplications and additions of the convolutions per input voxel, counted on a small input."""
+        """Multiplications and additions of the convolutions per input voxel, of a chain as it is streamed."""
+        chain = self.chain()
+        if chain is None:
+            return self.forward_operations()
+        return 2.0 * sum(link.convolution.weight.numel() for link in chain)
+
+    def forward_operations(self) -> float:
+        """Those of ``forward``, counted on a small input."""
         from torch.utils.flop_counter import FlopCounterMode
 
         like = next(self.parameters())

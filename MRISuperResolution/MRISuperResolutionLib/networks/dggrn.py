@@ -21,7 +21,7 @@ from .base import (
     in_full_precision,
     initialise,
 )
-from .one_channel import in_one_channel
+from .shares import shares_of
 from .sobel import gradient_magnitude
 
 
@@ -89,8 +89,6 @@ class ResNet(Network):
     """
 
     dimensions = 2
-    # it gives the intensities themselves, and has learned what the zeros at the faces do to them
-    endless = False
 
     def __init__(self, factor: int = 2, filters: int = 64, blocks: int = 8, gradient_input: bool = False) -> None:
         super().__init__()
@@ -103,8 +101,7 @@ class ResNet(Network):
         self.receptive_radius = gradient_input + 2 * blocks + 3
         # expanded maps before and after the shuffle
         self.width = 2 * filters * factor**2
-        self.completing = 3 * filters * factor**2
-        self.image_bytes = IMAGE_BYTES * factor**2
+        self.image_bytes = IMAGE_BYTES * factor**2 + 8 * (factor + 2) ** 2
         initialise(self, "xavier")
 
     @property
@@ -140,14 +137,10 @@ class ResNet(Network):
         return self._links([], None)
 
     def completed(self, x: Tensor, found: Tensor) -> Tensor:
-        # a slice at a time, whose maps the caches hold
-        cells = found[0].transpose(0, 1).split(1)
-        return torch.cat([self._tail_of(functional.pixel_shuffle(maps, self.factor)) for maps in cells], dim=2)
-
-    def _tail_of(self, maps: Tensor) -> Tensor:
-        """What the tail makes of one slice (1, filters, height, width): (1, 1, 1, height, width)."""
-        weight = self.tail.weight[:, :, None]
-        return in_one_channel(maps[:, :, None].to(weight.dtype), weight, self.tail.bias, (0, 1, 1))
+        fine = found.shape[3] * self.factor, found.shape[4] * self.factor
+        shares = found[0].transpose(0, 1).flatten(2)
+        total = functional.fold(shares, fine, self.factor + 2, padding=1, stride=self.factor)
+        return (total if self.tail.bias is None else total + self.tail.bias).transpose(0, 1)[None]
 
     def _links(self, ahead: list[Link], image: slice | None) -> list[Link]:
         """A chain that begins with the links ``ahead``, the last of which gives the guidance; the head takes the
@@ -161,7 +154,7 @@ class ResNet(Network):
             links.append(Link(block.first, rectified=True, source=features))
             links.append(Link(block.second, rectified=False, others=(features, *guidance), combined=combined))
             features = len(links) - 1
-        return [*links, Link(self.expand, rectified=False)]
+        return [*links, Link(shares_of(self.expand, self.tail, self.factor), rectified=False, exact=True)]
 
 
 class DGGRN(ResNet):
