@@ -10,7 +10,7 @@ went on beyond. Needs no torch.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.ndimage import maximum_filter, minimum_filter
@@ -32,9 +32,9 @@ longer than to compute a few voxels more."""
 
 @dataclass(frozen=True)
 class Background:
-    """Of planes (height, width): the background's ``value`` (channels), and for each row (planes, height) the first
-    column with tissue and one past the last; the plane's width and 0 where there is none. ``deep``: whether what sees
-    to the side sees other planes, too."""
+    """Of planes (height, width): for each row (planes, height) the first column with tissue and one past the last,
+    the plane's width and 0 where there is none; ``deep``: whether what sees to the side sees other planes, too; the
+    ``value`` of background, (channels), or what else stands for it."""
 
     value: np.ndarray
     starts: np.ndarray
@@ -50,6 +50,24 @@ class Background:
     def rows_at_once(self) -> int:
         """Rows that are computed at a time at most."""
         return ROWS if self.deep else self.height
+
+    def grown(self, radius: int) -> Background:
+        """All within ``radius`` voxels of tissue taken for tissue."""
+        if not radius:
+            return self
+        starts, ends = self._within(radius)
+        there = starts < ends
+        return replace(
+            self,
+            starts=np.where(there, np.maximum(starts - radius, 0), self.width),
+            ends=np.where(there, np.minimum(ends + radius, self.width), 0),
+        )
+
+    def _within(self, radius: int) -> tuple[np.ndarray, np.ndarray]:
+        """Of each row: the first column with tissue in it and in those within the radius, and one past the last."""
+        near = 1 + 2 * radius * self.deep, 1 + 2 * radius
+        starts = minimum_filter(self.starts, near, mode="constant", cval=self.width)
+        return starts, maximum_filter(self.ends, near, mode="constant", cval=0)
 
     def box(self, planes: slice, rows: slice, radius: int) -> tuple[slice, slice]:
         """Those of the ``rows``, and the columns, that hold all of the ``planes`` and rows that lie within ``radius``
@@ -80,10 +98,7 @@ class Background:
 
     def _share_within(self, radius: int, planes: int) -> float:
         """The boxes of all of it."""
-        near = 1 + 2 * radius * self.deep, 1 + 2 * radius
-        # of each row: the columns with tissue within the radius
-        starts = minimum_filter(self.starts, near, mode="constant", cval=self.width)
-        ends = maximum_filter(self.ends, near, mode="constant", cval=0)
+        starts, ends = self._within(radius)
         numbers = np.broadcast_to(np.arange(self.height), starts.shape)
         first = np.where(starts < ends, numbers, self.height)
         last = np.where(starts < ends, numbers + 1, 0)

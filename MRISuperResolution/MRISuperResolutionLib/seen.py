@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -63,12 +65,21 @@ class Seen:
     ) -> Background | None:
         """Where a column of it is background for layers of this ``work`` (see ``Background``), ``step`` planes at a
         time; None where all of it is worth computing."""
-        found = None
-        # the source itself is quickly looked at: where little of it is background, so is of what is seen of it
-        for look in (self.given, self.seen) if self.network.seen_radius else (self.seen,):
-            value = background_value(*(look(slice(end, end + 1))[0, :, 0].numpy() for end in (0, self.size[0] - 1)))
-            pieces = (look(slice(n, n + step), rows, columns)[0].numpy() for n in range(0, self.size[0], step))
-            found = background_of(pieces, value, self.network.dimensions == 3)
-            if found.share_of_work(work, step) == 1:
-                return None
-        return found
+        ends = (self.given(slice(end, end + 1))[0, :, 0].numpy() for end in (0, self.size[0] - 1))
+        value = background_value(*ends)
+        pieces = (self.given(slice(n, n + step), rows, columns)[0].numpy() for n in range(0, self.size[0], step))
+        found = background_of(pieces, value, self.network.dimensions == 3).grown(self.network.seen_radius)
+        if found.share_of_work(work, step) == 1:
+            return None
+        return replace(found, value=self._seen_of(value, found).numpy())
+
+    def _seen_of(self, value: np.ndarray, background: Background) -> Tensor:
+        """What the first layer sees of background of that ``value`` (channels): (channels, 1, 1) without end, of
+        slices (channels, height, width) with their edges."""
+        given = torch.from_numpy(value)
+        if not background.deep:
+            face = background.height, background.width
+            return self.network.seen(given[None, :, None, None].expand(1, -1, *face))[0]
+        radius = self.network.seen_radius
+        seen = self.network.seen(given[None, :, None, None, None].expand(1, -1, *[1 + 2 * radius] * 3))
+        return seen[0, :, radius, radius, radius, None, None]

@@ -139,7 +139,7 @@ class Stream:
             for number, link in enumerate(chain)
         ]
         if background:
-            value = torch.from_numpy(background.value).view(1, -1, 1, 1, 1)
+            value = torch.from_numpy(background.value)[None, :, None]
             if background.deep:
                 fills = self._endless(chain, value, background.width)
             else:
@@ -159,7 +159,7 @@ class Stream:
         return [row.contiguous(memory_format=torch.channels_last_3d) for row in rows]
 
     def _still(self, value: Tensor) -> list[Tensor]:
-        """What each layer makes of a single plane of that value (1, channels, 1, 1, 1), zeros at its edges seen."""
+        """What each layer makes of a single plane (1, channels, 1, height, width), zeros at its edges seen."""
         self.planes[SEEN].room(1).copy_(value)
         made = []
         for layer in self.layers:
