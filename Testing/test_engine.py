@@ -361,6 +361,19 @@ def test_slices_are_as_computed_in_full_zeros_at_their_edges_included(name):
     assert np.abs(streamed(network, source) - untiled(network, source)).max() < 1e-5
 
 
+def test_networks_that_give_the_intensities_take_no_noise_for_background():
+    network = load_network(find_card("dggrn-t1w-x2"))
+    source = island((2, 60, 60), (0, 40, 40), (2, 10, 10)) + 1e-4 * np.random.default_rng(0).random((1, 2, 60, 60))
+    assert share_to_compute(network, source.astype(np.float32)) == 1
+
+
+@pytest.mark.parametrize("height", [16, 17, 25, 41])
+def test_the_last_rows_are_no_more_work_than_there_are(height):
+    network = build({"name": "ReCNN", "layers": 4, "filters": 3})
+    source = island((height, 40, 60), (0, 0, 0), (height, 40, 28))
+    assert share_to_compute(network, source) == pytest.approx(0.6, abs=0.1)
+
+
 @pytest.mark.parametrize(("size", "axis"), [((9, 9, 9), 2), ((15, 15, 8), 2), ((20, 30, 9), 1), ((30, 30, 9), 0)])
 def test_a_stream_follows_the_planes_of_a_file_unless_they_are_much_too_large(size, axis):
     assert axis_along(size) == axis

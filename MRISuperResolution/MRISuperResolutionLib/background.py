@@ -3,8 +3,8 @@
 Outside the tissue, dilated by what the layers up to one can see, that layer's features are those of background alone,
 which are known beforehand: of slices, those of one without tissue; of volumes, a constant for each channel, that of
 an endless background. Two things keep this from being exact: background is told by ``CLOSE``, since interpolation
-rings; and the zeros that pad the faces of a volume, not of a slice, are not seen by background near them, as if it
-went on beyond. Needs no torch.
+rings, but for networks that give the intensities themselves; and the zeros that pad the faces of a volume, not of a
+slice, are not seen by background near them, as if it went on beyond. Needs no torch.
 """
 
 from __future__ import annotations
@@ -108,8 +108,11 @@ class Background:
             ends, last = (np.maximum.reduceat(array, steps, axis) for array in (ends, last))
         columns = np.minimum(ends + radius, self.width) - np.maximum(starts - radius, 0)
         columns = np.minimum(-(-columns // MULTIPLE) * MULTIPLE, self.width)
-        rows = np.minimum(-(-(last - first) // MULTIPLE) * MULTIPLE, self.rows_at_once)
-        depths = np.diff(np.arange(0, len(self.starts), planes), append=len(self.starts))
+        depths, heights = (
+            np.diff(np.arange(0, n, step), append=n)
+            for n, step in zip(self.starts.shape, (planes, self.rows_at_once), strict=True)
+        )
+        rows = np.minimum(-(-(last - first) // MULTIPLE) * MULTIPLE, heights)
         boxes = np.where(starts < ends, columns * rows, 0) * depths[:, None]
         return float(boxes.sum() / (self.starts.size * self.width))
 
@@ -128,12 +131,12 @@ def background_value(first: np.ndarray, last: np.ndarray) -> np.ndarray:
     return np.sort(corners, axis=1)[:, (corners.shape[1] - 1) // 2]
 
 
-def background_of(pieces: Iterator[np.ndarray], value: np.ndarray, deep: bool) -> Background:
-    """Of a volume whose background has that ``value``, in pieces (channels, planes, height, width) that follow one
-    another; ``deep`` as in ``Background``."""
+def background_of(pieces: Iterator[np.ndarray], value: np.ndarray, deep: bool, close: float = CLOSE) -> Background:
+    """Of a volume whose background has that ``value`` or is so ``close`` to it, in pieces (channels, planes, height,
+    width) that follow one another; ``deep`` as in ``Background``."""
     starts, ends, width = [], [], 0
     for piece in pieces:
-        tissue = (np.abs(piece - value[:, None, None, None]) > CLOSE).any(axis=0)
+        tissue = (np.abs(piece - value[:, None, None, None]) > close).any(axis=0)
         width = tissue.shape[2]
         there = tissue.any(axis=2)
         starts.append(np.where(there, tissue.argmax(axis=2), width))

@@ -68,7 +68,8 @@ class Seen:
         ends = (self.given(slice(end, end + 1))[0, :, 0].numpy() for end in (0, self.size[0] - 1))
         value = background_value(*ends)
         pieces = (self.given(slice(n, n + step), rows, columns)[0].numpy() for n in range(0, self.size[0], step))
-        found = background_of(pieces, value, self.network.dimensions == 3).grown(self.network.seen_radius)
+        found = background_of(pieces, value, self.network.dimensions == 3, self.network.close)
+        found = found.grown(self.network.seen_radius)
         if found.share_of_work(work, step) == 1:
             return None
         return replace(found, value=self._seen_of(value, found).numpy())

@@ -118,6 +118,10 @@ class Stream:
         self.slab, self.count = slab, count
         channels, kept = channels_of(chain), kept_of(chain)
         exact = exact_of(chain)
+        fills: list[Tensor] = []
+        if background and not background.deep:
+            # before there are planes of its own
+            fills = Stream(chain, order, face, 1, 1, precision, device)._still(_value(background))
         self.planes: dict[int, Planes] = {}
         for number, room in rooms_of(chain).items():
             dtype = torch.float32 if number in exact else precision
@@ -139,11 +143,7 @@ class Stream:
             for number, link in enumerate(chain)
         ]
         if background:
-            value = torch.from_numpy(background.value)[None, :, None]
-            if background.deep:
-                fills = self._endless(chain, value, background.width)
-            else:
-                fills = Stream(chain, order, face, 1, 1, precision, device)._still(value)
+            fills = fills or self._endless(chain, _value(background), background.width)
             reaches, needed = reaches_of(chain), needed_of(chain)
             for number, (layer, fill) in enumerate(zip(self.layers, fills, strict=True)):
                 layer.skipping = Skipping(background, reaches[number], fill, needed.get(number), slab)
@@ -187,3 +187,8 @@ class Stream:
                 kept.forget()
             if seen.end < self.count or made.end == self.count:
                 return
+
+
+def _value(background: Background) -> Tensor:
+    """That of background as planes (1, channels, 1, height or 1, width or 1)."""
+    return torch.from_numpy(background.value)[None, :, None]

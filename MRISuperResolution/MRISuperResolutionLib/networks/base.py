@@ -11,6 +11,7 @@ from typing import Any, Literal, overload
 import torch
 from torch import Tensor, nn
 
+from ..background import CLOSE
 from ..slabs import IMAGE_BYTES
 from .sobel import gradient_magnitude
 
@@ -78,6 +79,7 @@ class Network(nn.Module, ABC):
     seen_radius       input voxels to each side that what the first layer sees depends on
     receptive_radius  input voxels to each side that an output voxel can depend on
     width             most feature maps alive per input voxel during inference, for the memory forecast
+    close             how far from background's value, in normalised units, a voxel is background and may be skipped
     image_bytes       of each input voxel that is streamed: what is made of it and of the output besides feature maps
     """
 
@@ -88,6 +90,7 @@ class Network(nn.Module, ABC):
     gradient_input: bool = False
     receptive_radius: int
     width: int
+    close: float = CLOSE
     image_bytes: int = IMAGE_BYTES
 
     @property

@@ -89,6 +89,8 @@ class ResNet(Network):
     """
 
     dimensions = 2
+    # it gives the intensities themselves, noise included
+    close = 0.0
 
     def __init__(self, factor: int = 2, filters: int = 64, blocks: int = 8, gradient_input: bool = False) -> None:
         super().__init__()

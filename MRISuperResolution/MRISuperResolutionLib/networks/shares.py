@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils import skip_init
 
 
 def shares_of(expand: nn.Conv2d | nn.Conv3d, tail: nn.Conv2d | nn.Conv3d, factor: int) -> nn.Conv2d:
@@ -17,10 +18,10 @@ def shares_of(expand: nn.Conv2d | nn.Conv3d, tail: nn.Conv2d | nn.Conv3d, factor
     """
     _, inputs, *kernel = expand.weight.shape
     like = expand.weight
-    merged = nn.Conv2d(inputs, (factor + 2) ** 2, (3, 3), padding=1, device=like.device, dtype=like.dtype)
+    # no random weights first, which would draw numbers from the user's generator
+    merged = skip_init(nn.Conv2d, inputs, (factor + 2) ** 2, (3, 3), padding=1, device=like.device, dtype=like.dtype)
     with torch.no_grad():
         merged.weight.copy_(_spread(like.flatten(1).T, tail, factor).T.view(-1, inputs, *kernel))
-        assert merged.bias is not None
         merged.bias.zero_()
         if expand.bias is not None:
             merged.bias.copy_(_spread(expand.bias[None], tail, factor)[0])
@@ -29,6 +30,6 @@ def shares_of(expand: nn.Conv2d | nn.Conv3d, tail: nn.Conv2d | nn.Conv3d, factor
 
 def _spread(cells: Tensor, tail: nn.Conv2d | nn.Conv3d, factor: int) -> Tensor:
     """Any number of cells (n, filters * factor**2) alone on the fine grid: what the tail makes of them and around,
-    (n, (factor + 2)**2)."""
+    (n, (factor + 2)**2); on the CPU, since GPUs would round."""
     fine = functional.pixel_shuffle(cells[:, :, None, None], factor)
-    return functional.conv2d(fine, tail.weight, padding=2).flatten(1)
+    return functional.conv2d(fine.cpu(), tail.weight.cpu(), padding=2).flatten(1)
