@@ -18,6 +18,9 @@ from scipy.ndimage import maximum_filter, minimum_filter
 CLOSE = 2e-3
 """How far from the background's value, in normalised units, a voxel is background."""
 
+ROUNDING = 1e-5
+"""The same for networks that give the intensities themselves, noise included: less than 16 bits tell apart."""
+
 WORTHWHILE = 0.9
 """Share of the work that is left from which on nothing is skipped."""
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .background import CLOSE, background_of, background_value
+from .background import CLOSE, ROUNDING, background_of, background_value
 from .grid import axes_by_factor
 from .intensity import Normalisation
 from .operators import spline_matrix
@@ -37,7 +37,7 @@ def share_left(array: np.ndarray, card: Card, plan: Plan) -> float:
     planes = _planes(Normalisation.of(array).apply(array).transpose(order), size, axis, looked_at)
     value = background_value(planes[:, 0], planes[:, -1])
     # networks with a factor of their own give the intensities themselves
-    close = 0.0 if "in_plane" in card.factors else CLOSE
+    close = ROUNDING if "in_plane" in card.factors else CLOSE
     found = background_of(iter([planes]), value, card.dimensions == 3, close)
     # the nearest of them
     like = np.abs(np.arange(count)[:, None] - looked_at).argmin(axis=1)

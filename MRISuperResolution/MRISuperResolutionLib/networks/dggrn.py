@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..background import ROUNDING
 from ..slabs import IMAGE_BYTES
 from .base import (
     SEEN,
@@ -90,7 +91,7 @@ class ResNet(Network):
 
     dimensions = 2
     # it gives the intensities themselves, noise included
-    close = 0.0
+    close = ROUNDING
 
     def __init__(self, factor: int = 2, filters: int = 64, blocks: int = 8, gradient_input: bool = False) -> None:
         super().__init__()
