@@ -44,6 +44,7 @@ CHAINS = [
     {"name": "NullSpaceNet", "filters": 3, "blocks": 2, "guidance_layers": 0},
     {"name": "NullSpaceNet", "filters": 3, "blocks": 1, "guidance_layers": 3, "doubt": True},
     {"name": "NullSpaceNet", "filters": 2, "blocks": 1, "references": 1},
+    {"name": "NullSpaceNet", "filters": 3, "blocks": 1, "references": 1, "doubt": True, "thick_slices": True},
     {"name": "ReCNN", "layers": 3, "filters": 3, "dimensions": 2, "references": 1},
     {"name": "ResNet", "factor": 2, "filters": 4, "blocks": 2, "gradient_input": True},
     {"name": "DGGRN", "factor": 2, "filters": 3, "blocks": 2, "gradient_layers": 4},

@@ -1,15 +1,20 @@
 """What is told before a run: its size, its cost, and where the input lies outside what was trained."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from conftest import save
 
+from MRISuperResolutionLib.errors import RequestError
 from MRISuperResolutionLib.forecast import forecast, processor_rate
 from MRISuperResolutionLib.grid import Grid
 from MRISuperResolutionLib.intensity import Normalisation
 from MRISuperResolutionLib.memory import GIB
+from MRISuperResolutionLib.networks import build
 from MRISuperResolutionLib.operators import resample
 from MRISuperResolutionLib.phantom import brain_phantom
 from MRISuperResolutionLib.request import plan
@@ -77,6 +82,25 @@ def test_the_share_of_a_network_on_the_scans_own_grid(doubting_weights):
     there = share_to_compute(load_network(card), source)
     assert 0.1 < there < 0.8
     assert share == pytest.approx(there, rel=0.1)
+
+
+def test_the_share_of_thick_slices(tmp_path):
+    torch.manual_seed(0)
+    network = build({"name": "NullSpaceNet", "filters": 4, "blocks": 1, "guidance_layers": 1, "thick_slices": True})
+    save(tmp_path, "thick", network, {"lowest": 1.0, "highest": 1.0, "highest_along_one": 6.0})
+    card = find_card(str(tmp_path / "thick.safetensors"))
+    array = np.pad(head((40, 50, 32), 0.0), ((41, 8), (8, 40), (6, 6)))
+    asked = plan(Grid(array.shape), card, scale=(1, 1, 3))
+    restoration = Restoration(None, asked.target.size, array.shape, card.cells)
+    source = restoration.source(Normalisation.of(array).apply(array))
+    there = share_to_compute(load_network(card), source)
+    assert 0.1 < there < 0.8
+    assert share_left(array, card, asked) == pytest.approx(there, rel=0.1)
+    # a quarter of the voxels are those that the network has
+    whole = forecast(Grid(array.shape), card, asked, 8 * GIB)
+    assert whole.operations == card.cost["operations"] * math.prod(source.shape[1:])
+    with pytest.raises(RequestError, match="along one axis up to 6"):
+        plan(Grid(array.shape), card, scale=(2, 2, 3))
 
 
 @pytest.mark.parametrize("factors", [(2, 2, 2), (1, 1, 3)])

@@ -9,15 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from MRISuperResolutionLib.acquisition import FWHM_PER_SIGMA, Acquisition
+from MRISuperResolutionLib.cells import EACH, OF_THICK_SLICES
 from MRISuperResolutionLib.device import Computing
 from MRISuperResolutionLib.errors import RequestError
 from MRISuperResolutionLib.grid import PLANES, Grid
 from MRISuperResolutionLib.networks import build
 from MRISuperResolutionLib.networks.base import initialise
-from MRISuperResolutionLib.networks.null_space import NullSpaceNet, shuffled
+from MRISuperResolutionLib.networks.null_space import NullSpaceNet, gathered, shuffled
 from MRISuperResolutionLib.operators import resample
 from MRISuperResolutionLib.phantom import brain_phantom
-from MRISuperResolutionLib.restoration import FINENESS, Restoration, conditions, sharp_scan, usual_scan
+from MRISuperResolutionLib.restoration import Restoration, conditions, sharp_scan, usual_scan
 from MRISuperResolutionLib.training.examine import Examiner
 from MRISuperResolutionLib.training.export import export
 from MRISuperResolutionLib.training.presets import preset
@@ -32,6 +33,8 @@ from MRISuperResolutionLib.volume import Volume
 from MRISuperResolutionLib.weights import find_card, load_network
 
 SIZE = (36, 40, 32)
+
+FINENESS = EACH.fine[0]
 
 TINY = preset(
     "null-space",
@@ -76,9 +79,17 @@ def test_it_has_the_parameters_of_its_layers():
     guidance = convolution(1, 48) + convolution(48, 48)
     expected = convolution(11, 48) + guidance + blocks + convolution(48, 27)
     assert sum(p.numel() for p in NullSpaceNet().parameters()) == expected
+    # four voxels at a time, each as itself, its gradient and two contrasts; three cells of each
+    guidance = convolution(4, 48) + convolution(48, 48)
+    expected = convolution(7 + 4 * 4, 48) + guidance + blocks + convolution(48, 12)
+    assert sum(p.numel() for p in NullSpaceNet(thick_slices=True).parameters()) == expected
 
 
-@pytest.mark.parametrize("sizes", [{}, {"guidance_layers": 0}, {"guidance_layers": 5}, {"blocks": 2}], ids=str)
+@pytest.mark.parametrize(
+    "sizes",
+    [{}, {"guidance_layers": 0}, {"guidance_layers": 5}, {"blocks": 2}, {"thick_slices": True}],
+    ids=str,
+)
 def test_the_receptive_field_is_the_one_it_tells(sizes):
     network = restless(**sizes)
     radius = network.receptive_radius
@@ -92,19 +103,52 @@ def test_the_receptive_field_is_the_one_it_tells(sizes):
 
 def test_cells_stand_where_their_voxel_does():
     channels = torch.arange(27 * 8.0).view(1, 27, 2, 2, 2)
-    fine = shuffled(channels)[0, 0]
+    fine = shuffled(channels, EACH.factors)[0, 0]
     assert fine.shape == (6, 6, 6)
     for i, j, k in np.ndindex(6, 6, 6):
         cell = (i % 3) * 9 + (j % 3) * 3 + k % 3
         assert fine[i, j, k] == channels[0, cell, i // 3, j // 3, k // 3]
 
 
-def test_new_weights_add_nothing_and_the_scan_is_explained():
-    network = build({"name": "NullSpaceNet", "filters": 4, "blocks": 1})
+@given(space=st.tuples(*[st.integers(1, 4)] * 3), edges=st.tuples(*[st.integers(1, 3)] * 3))
+def test_what_is_gathered_lies_where_it_lay(space, edges):
+    image = torch.rand(2, 1, *(n * edge for n, edge in zip(space, edges, strict=True)))
+    boxes = gathered(image, edges)
+    assert boxes.shape == (2, np.prod(edges), *space)
+    torch.testing.assert_close(shuffled(boxes, edges), image)
+    i, j, k = (n - 1 for n in space)
+    corner = [slice(n * edge, (n + 1) * edge) for n, edge in zip((i, j, k), edges, strict=True)]
+    torch.testing.assert_close(boxes[1, :, i, j, k], image[1, 0, *corner].flatten())
+
+
+@given(size=st.tuples(*[st.integers(1, 9)] * 3), axis=st.integers(0, 2))
+def test_thick_slices_are_taken_four_voxels_at_a_time(size, axis):
+    rng = np.random.default_rng(0)
+    low = rng.random(size, dtype=np.float32)
+    fine = tuple(n * (3 if a == axis else 1) for a, n in enumerate(size))
+    restoration = Restoration(None, fine, size, OF_THICK_SLICES)
+    source = restoration.source(low, [low], 2)
+    turned = low.transpose(restoration.order)
+    i, j, k = turned.shape
+    assert source.shape == (4 + 7 + 2 * 12, -(-i // 2), -(-j // 2), k)
+    # beyond the scan its last voxels again
+    wide = np.pad(turned, ((0, i % 2), (0, j % 2), (0, 0)), mode="edge")
+    for number, (a, b) in enumerate(np.ndindex(2, 2)):
+        np.testing.assert_array_equal(source[number], wide[a::2, b::2])
+    assert not source[11 + 12 :].any()
+    # what is added beyond the scan is lost, all else lies where its voxel does
+    detail = rng.random((2 * source.shape[1], 2 * source.shape[2], 3 * k), dtype=np.float32)
+    added = restoration.detailed(detail, np.zeros_like(low))
+    np.testing.assert_allclose(added.transpose(restoration.order), detail[:i, :j], atol=1e-6)
+
+
+@pytest.mark.parametrize(("factors", "thick"), [((2, 2, 2), False), ((1, 1, 2), True), ((1, 2.5, 1), True)])
+def test_new_weights_add_nothing_and_the_scan_is_explained(factors, thick):
+    network = build({"name": "NullSpaceNet", "filters": 4, "blocks": 1, "thick_slices": thick})
     initialise(network, "he")
-    acquisition = Acquisition((2, 2, 2))
+    acquisition = Acquisition(factors)
     low = acquisition.apply(head())
-    restoration = Restoration(acquisition, SIZE, low.shape)
+    restoration = Restoration(acquisition, SIZE, low.shape, network.cells)
     detail = detail_of(network, restoration.source(low))
     assert not detail.any()
     high = restoration.volume(detail, low)
@@ -147,16 +191,18 @@ def test_a_sharp_scan_is_kept_as_it_is():
     assert rms(again - low) < 0.02 * rms(restoration.detailed(detail, low) - resample(low, SIZE))
 
 
-def test_axes_in_another_order_make_the_same_volume_turned():
-    network = restless(references=1)
-    acquisition, high = Acquisition((2, 1, 3)), head()
+@pytest.mark.parametrize(("factors", "thick"), [((2, 1, 3), False), ((1, 1, 3), True)])
+def test_axes_in_another_order_make_the_same_volume_turned(factors, thick):
+    network = restless(references=1, thick_slices=thick)
+    acquisition, high = Acquisition(factors), head(size=(36, 39, 33))
     low = acquisition.apply(high)
-    first = Restoration(acquisition, SIZE, low.shape)
+    first = Restoration(acquisition, high.shape, low.shape, network.cells)
     result = first.volume(detail_of(network, first.source(low, [high], 1)), low)
-    order = (2, 0, 1)
+    # those of thick slices keep theirs
+    order = (0, 2, 1) if thick else (2, 0, 1)
     turned = Acquisition(tuple(acquisition.factors[axis] for axis in order))
     low, high = low.transpose(order), high.transpose(order)
-    second = Restoration(turned, high.shape, low.shape)
+    second = Restoration(turned, high.shape, low.shape, network.cells)
     again = second.volume(detail_of(network, second.source(low, [high], 1)), low)
     np.testing.assert_allclose(again, result.transpose(order), atol=1e-3 * np.abs(result).max())
 

@@ -66,6 +66,11 @@ def restless(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def restless_of_thick_slices(tmp_path_factory):
+    return restless_weights(tmp_path_factory.mktemp("weights"), "thick", {}, thick_slices=True)
+
+
+@pytest.fixture(scope="module")
 def restless_doubting(tmp_path_factory):
     """The same of one that takes a reference, and tells which errors to expect."""
     kinds = [{"factors": [2, 2, 2], "told": told, "scale": scale} for told, scale in ((True, 0.5), (False, 1.5))]
@@ -94,6 +99,28 @@ def test_the_result_is_that_of_the_mean_of_the_views(restless, factors):
             details.append(network(source[None])[0, 0].numpy()[view])
     assert len(details) == 1 or np.abs(details[0] - details[1]).max() > 1e-3
     expected = normalisation.undo(restoration.volume(np.mean(details, axis=0), array), low.array.dtype)
+    np.testing.assert_allclose(result.array, expected, atol=1e-4 * np.ptp(expected))
+
+
+@pytest.mark.parametrize("factors", [(1, 1, 3), (1, 2.5, 1), (4, 1, 1)])
+@pytest.mark.parametrize("told", [True, False])
+def test_thick_slices_of_an_odd_size_are_what_the_network_makes_of_all_of_them(
+    restless_of_thick_slices, factors, told
+):
+    high = brain_phantom((21, 35, 27), "T1w")
+    acquisition = Acquisition(factors)
+    low = Volume(acquisition.apply(high), acquisition.grid(Grid(high.shape)))
+    known = acquisition if told else None
+    exact = Computing(precision="float32")
+    result = upscale(low, restless_of_thick_slices, spacing=(1, 1, 1), acquisition=known, computing=exact)
+    network = load_network(find_card(restless_of_thick_slices)).eval()
+    restoration = Restoration(known, result.grid.size, low.array.shape, network.cells)
+    normalisation = Normalisation.of(low.array)
+    array = normalisation.apply(low.array)
+    with torch.inference_mode():
+        detail = network(torch.from_numpy(restoration.source(array))[None])[0, 0].numpy()
+    assert np.abs(detail).max() > 1e-3
+    expected = normalisation.undo(restoration.volume(detail, array), low.array.dtype)
     np.testing.assert_allclose(result.array, expected, atol=1e-4 * np.ptp(expected))
 
 

@@ -107,7 +107,7 @@ def _restored(
     ready: Prepared,
 ) -> tuple[Prepared, np.ndarray, Computed]:
     """What computed, the result, and what is known of it, for a network on the scan's grid."""
-    restoration = Restoration(acquisition, plan_.target.size, low.shape)
+    restoration = Restoration(acquisition, plan_.target.size, low.shape, card.cells)
     used, made = _averaged(low, references, card, plan_, restoration, compute, ready)
     detail, doubt = (made, None) if made.ndim == 3 else made
     high = restoration.volume(detail, low)
@@ -142,6 +142,7 @@ def _averaged(
         # written to, so that the memory that is left is told rightly
         made = np.full(output_shape(used.network, source), 0, np.float32)
         used = compute(source, lambda used, made=made: made, used, number, len(seen))
+        made = restoration.within(made)
         if total is None:
             total = made
         else:

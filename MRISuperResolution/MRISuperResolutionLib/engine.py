@@ -6,6 +6,7 @@ other networks work on tiles (see ``tiled``).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -41,7 +42,7 @@ class Way:
 def bytes_per_voxel(network: Network, precision: torch.dtype) -> float:
     """Memory that the network needs for each input voxel of a tile."""
     maps = network.map_bytes(precision.itemsize)
-    images = 4 * (network.inputs + (2 + network.outputs) * network.factor**network.dimensions)
+    images = 4 * (network.inputs + (2 + network.outputs) * math.prod(network.factors))
     return OVERHEAD * maps + images
 
 

@@ -89,7 +89,7 @@ def forecast(
         return Forecast(plan.target, resting, 0.0)
     radius = (int(card.cost["radius"]),) * 3
     if card.restoring:
-        size = tuple(size[axis] for axis in axes_by_factor(plan.factors))
+        size = card.cells.taken([size[axis] for axis in axes_by_factor(plan.factors)])
     if plan.slice_axis is not None:
         size = size[plan.slice_axis], *(n for a, n in enumerate(size) if a != plan.slice_axis)
         radius = (0, *radius[1:])

@@ -23,9 +23,9 @@ WHOLE_BYTES = 13
 REFERENCE_BYTES = 4
 """Of each voxel of a reference on the grid of the result; one more is there while they are brought to it."""
 
-DETAIL_BYTES = 108
-"""Of each voxel of a scan, for the 27 numbers that a network on its grid adds; as many again while another view of
-the scan gives them, and while they are brought to the grid of the result."""
+DETAIL_BYTES = 4
+"""Of each number that a network on a scan's grid adds; as many again while another view of the scan gives them, and
+while they are brought to the grid of the result."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,8 @@ def needs(
         instead.append("choose a network on the result's grid" if model.restoring else "leave out the blur")
     held, after = per_voxel * math.prod(plan_.target.size), 0
     if isinstance(model, Card) and model.restoring:
-        detail = DETAIL_BYTES * math.prod(plan_.source.size) * (2 if expect_errors and model.trust else 1)
+        cells = math.prod(model.cells.fine) * math.prod(plan_.source.size)
+        detail = DETAIL_BYTES * cells * (2 if expect_errors and model.trust else 1)
         held += 2 * detail
         after = WHOLE_BYTES * math.prod(plan_.target.size) + (detail if len(views(plan_.factors)) == 1 else 0)
     return Needs(plan_.target.size, int(held), tuple(instead), after)

@@ -12,14 +12,12 @@ from typing import Any
 import numpy as np
 
 from .acquisition import FWHM_PER_SIGMA, Acquisition, Noise
+from .cells import EACH, Cells
 from .grid import Triple, axes_by_factor
 from .methods.consistency import Consistency, damping_of
 from .methods.scan import Scan
 from .operators import resample
 from .views import AS_IT_IS, View
-
-FINENESS = 3
-"""Cells of the detail's grid along each edge of a voxel of the scan."""
 
 USUAL_NOISE = 0.01
 """Of a clinical scan, as a share of its range."""
@@ -53,36 +51,45 @@ class Restoration:
     Where nothing is known of the scan (None), the network sees for itself how sharp it is, and its detail stays as it
     is: a step that undoes a blur which never was does more harm than the detail does good.
 
-    The network sees the axes in the order of their factors, the largest last. Intensities are normalised.
+    The network sees the axes in the order of their factors, the largest last, and the scan in its ``cells``.
+    Intensities are normalised.
     Raises RequestError where the acquisition makes another size of ``size``, or a factor is out of range.
     """
 
-    def __init__(self, acquisition: Acquisition | None, size: Sequence[int], low: Sequence[int]) -> None:
+    def __init__(
+        self, acquisition: Acquisition | None, size: Sequence[int], low: Sequence[int], cells: Cells = EACH
+    ) -> None:
         i, j, k = factors = [n / m for n, m in zip(size, low, strict=True)]
         self.told = acquisition is not None
         assumed = acquisition or usual_scan((i, j, k))
         self.blur = assumed.blur
         self.scan = Scan(assumed, size, low)
-        self.size, self.low = tuple(size), tuple(low)
+        self.size, self.low, self.cells = tuple(size), tuple(low), cells
         self.order = axes_by_factor(factors)
         self.conditions = conditions(acquisition, [factors[axis] for axis in self.order])
 
     def source(
         self, low: np.ndarray, references: Sequence[np.ndarray] = (), taken: int = 0, view: View = (AS_IT_IS,) * 3
     ) -> np.ndarray:
-        """The network's input (1 + 7 + 27 taken, *space): of the scan [i, j, k] and of references over the same box,
-        on any grid; zeros for those that lack. ``view``: of the space, of all of them."""
-        images = [np.ascontiguousarray(low.transpose(self.order)[view])[None]]
-        images += [np.full_like(images[0], value) for value in self.conditions]
+        """The network's input (voxels + 7 + cells taken, *space): of the scan [i, j, k] and of references over the
+        same box, on any grid; zeros for those that lack. ``view``: of the space, of all of them."""
+        images = [_gathered(low.transpose(self.order)[view], self.cells.together)]
+        space = images[0].shape[1:]
+        images += [np.full((1, *space), value, low.dtype) for value in self.conditions]
+        fine = [n * self.cells.fine[self.order.index(axis)] for axis, n in enumerate(self.low)]
         for reference in references:
-            fine = resample(reference, [n * FINENESS for n in self.low]).transpose(self.order)
-            images.append(_cells(fine[view]))
-        lacking = (taken - len(references)) * FINENESS**3
-        images += [np.zeros((lacking, *images[0].shape[1:]), low.dtype)] * (lacking > 0)
+            images.append(_gathered(resample(reference, fine).transpose(self.order)[view], self.cells.factors))
+        lacking = (taken - len(references)) * self.cells.count
+        images += [np.zeros((lacking, *space), low.dtype)] * (lacking > 0)
         return np.concatenate(images)
 
+    def within(self, made: Any) -> Any:
+        """What the network gives (..., *cells), without what lies beyond the scan."""
+        i, j, k = (n * self.cells.fine[number] for number, n in enumerate(self.low[axis] for axis in self.order))
+        return made[..., :i, :j, :k]
+
     def volume(self, detail: Any, low: Any) -> Any:
-        """The volume [i, j, k] of the detail (*space * 3) that the network gave and of the scan [i, j, k]."""
+        """The volume [i, j, k] of the detail (*cells) that the network gave and of the scan [i, j, k]."""
         return self.explaining(self.detailed(detail, low), low)
 
     def detailed(self, detail: Any, low: Any) -> Any:
@@ -102,12 +109,13 @@ class Restoration:
         return self.scan.missing(high, low)
 
     def expected_error(self, doubt: Any) -> Any:
-        """The errors to expect [i, j, k] of what the network says of them (*space * 3): their logarithm."""
+        """The errors to expect [i, j, k] of what the network says of them (*cells): their logarithm."""
         spread = resample(self._turned_back(doubt), self.size)
         return np.exp(spread) if isinstance(spread, np.ndarray) else spread.exp()
 
     def _turned_back(self, fine: Any) -> Any:
-        """The axes in the order of the scan's."""
+        """The axes in the order of the scan's, nothing beyond it."""
+        fine = self.within(fine)
         back = [self.order.index(axis) for axis in range(3)]
         return fine.transpose(back) if isinstance(fine, np.ndarray) else fine.permute(back)
 
@@ -128,8 +136,12 @@ def _sigma(acquisition: Acquisition, factor: float) -> float:
     return acquisition.sigma if acquisition.blur == "fixed" else factor / FWHM_PER_SIGMA
 
 
-def _cells(fine: np.ndarray) -> np.ndarray:
-    """(*space * 3) -> (27, *space): the values in each voxel."""
-    i, j, k = (n // FINENESS for n in fine.shape)
-    parts = fine.reshape(i, FINENESS, j, FINENESS, k, FINENESS).transpose(1, 3, 5, 0, 2, 4)
-    return parts.reshape(FINENESS**3, i, j, k)
+def _gathered(image: np.ndarray, edges: Sequence[int]) -> np.ndarray:
+    """(*space) -> (all of a box of these ``edges``, *boxes): the values in each; the last of them are repeated beyond
+    the image."""
+    boxes = [-(-n // edge) for n, edge in zip(image.shape, edges, strict=True)]
+    beyond = [(0, box * edge - n) for box, edge, n in zip(boxes, edges, image.shape, strict=True)]
+    i, j, k = boxes
+    di, dj, dk = edges
+    parts = np.pad(image, beyond, mode="edge").reshape(i, di, j, dj, k, dk).transpose(1, 3, 5, 0, 2, 4)
+    return parts.reshape(-1, *boxes)

@@ -52,8 +52,11 @@ class Seen:
             wide.append(slice(low, min(n, stop + margin)))
             inner.append(slice(start - low, stop - low))
         given = self.given(*wide)
-        # slices are a batch
-        seen = self.network.seen(given[0].transpose(0, 1)).transpose(0, 1)[None] if flat else self.network.seen(given)
+        if flat:
+            # slices are a batch
+            seen = self.network.seen(given[0].transpose(0, 1)).transpose(0, 1)[None]
+        else:
+            seen = self.network.seen(self.back(given)).permute(0, 1, *(2 + axis for axis in self.order))
         return seen[:, :, inner[0], inner[1], inner[2]]
 
     def pieces(self, step: int, rows: slice = slice(None), columns: slice = slice(None)) -> Iterator[Tensor]:

@@ -30,11 +30,16 @@ def share_left(array: np.ndarray, card: Card, plan: Plan) -> float:
     order: Sequence[int] = axes_by_factor(plan.factors) if card.restoring else (0, 1, 2)
     if plan.slice_axis is not None:
         order = plan.slice_axis, *(axis for axis in order if axis != plan.slice_axis)
+    low = Normalisation.of(array).apply(array).transpose(order)
     size = [plan.source.size[axis] for axis in order]
+    if card.restoring:
+        # one voxel for all that are taken together
+        low = low[tuple(slice(None, None, edge) for edge in card.cells.together)]
+        size = list(low.shape)
     axis = axis_along(size, card.dimensions)
     count = size[axis]
     looked_at = np.unique(np.linspace(0, count - 1, PLANES).astype(int))
-    planes = _planes(Normalisation.of(array).apply(array).transpose(order), size, axis, looked_at)
+    planes = _planes(low, size, axis, looked_at)
     value = background_value(planes[:, 0], planes[:, -1])
     # networks with a factor of their own give the intensities themselves
     close = ROUNDING if "in_plane" in card.factors else CLOSE

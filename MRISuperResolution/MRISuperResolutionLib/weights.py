@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .cells import Cells, cells_of
 from .errors import RequestError
 from .networks import RESTORING
 
@@ -110,6 +111,11 @@ class Card:
     def restoring(self) -> bool:
         """Whether its network is given a scan on its own grid and what is known of it (see ``restoration``)."""
         return self.architecture.get("name") in RESTORING
+
+    @property
+    def cells(self) -> Cells:
+        """How a network on the scan's grid takes the scan."""
+        return cells_of(self.architecture)
 
     @property
     def undoes(self) -> bool:

@@ -225,7 +225,7 @@ def network_input(card: Card, low: Volume, size: Sequence[int], factors: Triple)
     """float32 (channels, *axes) as the network gets it; intensities normalised roughly."""
     array = low.array / low.array.max()
     if card.restoring:
-        return Restoration(Acquisition(factors), size, low.array.shape).source(array, [], card.references)
+        return Restoration(Acquisition(factors), size, low.array.shape, card.cells).source(array, [], card.references)
     if "in_plane" not in card.factors:
         array = resample(array, size)
     source = np.zeros((1 + card.references, *array.shape), np.float32)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..background import CLOSE
+from ..cells import EACH, Cells
 from ..slabs import IMAGE_BYTES
 from .sobel import gradient_magnitude
 
@@ -75,6 +76,7 @@ class Network(nn.Module, ABC):
     factor            output voxels per input voxel along each of them (1: works on the target grid)
     references        further input channels: other contrasts of the subject on the target grid
     restoring         whether it is given a scan on its own grid and what is known of it (see ``restoration``)
+    cells             how it takes that scan
     gradient_input    whether the first layer sees the gradient of the first channel too (Du & He, Eq. 5)
     seen_radius       input voxels to each side that what the first layer sees depends on
     receptive_radius  input voxels to each side that an output voxel can depend on
@@ -87,6 +89,7 @@ class Network(nn.Module, ABC):
     factor: int = 1
     references: int = 0
     restoring: bool = False
+    cells: Cells = EACH
     gradient_input: bool = False
     receptive_radius: int
     width: int

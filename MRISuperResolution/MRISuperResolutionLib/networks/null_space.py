@@ -8,6 +8,7 @@ it: there it learns the null space of the acquisition alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..restoration import CONDITIONS, FINENESS
+from ..cells import EACH, OF_THICK_SLICES
+from ..restoration import CONDITIONS
 from .base import SEEN, Link, Network, changed, changed_as_guided, convolution, initialise
 from .sobel import gradient_magnitude
 
@@ -55,9 +57,9 @@ class GuidedBlock(nn.Module):
 class Doubt(nn.Module):
     """Two convolutions from the features to the logarithm of the error to expect, for each cell of the detail."""
 
-    def __init__(self, filters: int) -> None:
+    def __init__(self, filters: int, cells: int) -> None:
         super().__init__()
-        self.first, self.second = convolution(3, filters, filters), convolution(3, filters, FINENESS**3)
+        self.first, self.second = convolution(3, filters, filters), convolution(3, filters, cells)
 
     def forward(self, features: Tensor) -> Tensor:
         return log_error(self.second(torch.relu(self.first(features))))
@@ -75,6 +77,10 @@ class NullSpaceNet(Network):
     scan, the conditions as constant images, then each reference as the 27 values in each voxel. Output: (batch, 1,
     *space * 3), the detail that the cubic spline of the scan lacks, on a grid three times as fine along each axis.
 
+    For ``thick_slices``, which are made finer along the last axis alone, 2 x 2 x 1 voxels of the scan are one of the
+    network's: 4 + 7 + 12 references channels in, and detail that is three times as fine as the scan along that axis
+    out.
+
     With ``doubt`` a second output, of the same size, tells which error to expect: its logarithm, learned after
     all the rest from what the rest has found (see ``training.scan_lesson``).
 
@@ -83,19 +89,26 @@ class NullSpaceNet(Network):
     """
 
     dimensions = 3
-    factor = FINENESS
     restoring = True
 
     def __init__(
-        self, filters: int = 48, blocks: int = 7, guidance_layers: int = 2, references: int = 0, doubt: bool = False
+        self,
+        filters: int = 48,
+        blocks: int = 7,
+        guidance_layers: int = 2,
+        references: int = 0,
+        doubt: bool = False,
+        thick_slices: bool = False,
     ) -> None:
         super().__init__()
         self.filters, self.references = filters, references
+        self.cells = OF_THICK_SLICES if thick_slices else EACH
         self.head = convolution(3, len(self.channels), filters)
-        self.guide = nn.ModuleList(convolution(3, filters if n else 1, filters) for n in range(guidance_layers))
+        steep = self.cells.voxels
+        self.guide = nn.ModuleList(convolution(3, filters if n else steep, filters) for n in range(guidance_layers))
         self.blocks = nn.ModuleList(GuidedBlock(filters) for _ in range(blocks))
-        self.expand = convolution(3, filters, FINENESS**3)
-        self.doubt = Doubt(filters) if doubt else None
+        self.expand = convolution(3, filters, self.cells.count)
+        self.doubt = Doubt(filters, self.cells.count) if doubt else None
         # the contrasts and the head, or Sobel and the guidance of all blocks but half of the first
         ahead = max(self.seen_radius + 1, 1 + guidance_layers - 2)
         self.receptive_radius = ahead + 2 * blocks + 1 + doubt
@@ -107,8 +120,12 @@ class NullSpaceNet(Network):
         return 1 if self.doubt is None else 2
 
     @property
+    def factors(self) -> list[int]:
+        return list(self.cells.factors)
+
+    @property
     def inputs(self) -> int:
-        return 1 + CONDITIONS + FINENESS**3 * self.references
+        return self.cells.voxels + CONDITIONS + self.cells.count * self.references
 
     @property
     def channels(self) -> list[str]:
@@ -116,10 +133,15 @@ class NullSpaceNet(Network):
         cells = [
             f"reference {number} cell {cell}"
             for number in range(1, 1 + self.references)
-            for cell in range(1, 1 + FINENESS**3)
+            for cell in range(1, 1 + self.cells.count)
         ]
-        contrasts = [f"contrast {width}" for width in CONTRAST_WIDTHS]
-        return ["image", *conditions, *cells, "gradient", *contrasts]
+        contrasts = [name for width in CONTRAST_WIDTHS for name in self._each(f"contrast {width}")]
+        return [*self._each("image"), *conditions, *cells, *self._each("gradient"), *contrasts]
+
+    def _each(self, name: str) -> list[str]:
+        """Of what there is one of for each voxel of the scan, or more of them."""
+        more = range(2, 1 + self.cells.voxels)
+        return [name, *(f"{name} of voxel {number}" for number in more)]
 
     def expect_no_errors(self) -> None:
         self.doubt = None
@@ -141,6 +163,7 @@ class NullSpaceNet(Network):
             "guidance_layers": len(self.guide),
             "references": self.references,
             "doubt": self.doubt is not None,
+            **({"thick_slices": True} if self.cells is OF_THICK_SLICES else {}),
         }
 
     @property
@@ -148,34 +171,36 @@ class NullSpaceNet(Network):
         return max(CONTRAST_WIDTHS) // 2
 
     def seen(self, x: Tensor) -> Tensor:
-        scan = x[:, :1]
-        return torch.cat([PLAIN_SHARE * x, 8 * gradient_magnitude(scan), *local_contrasts(scan)], dim=1)
+        together = self.cells.together
+        scan = shuffled(x[:, : self.cells.voxels], together)
+        images = [8 * gradient_magnitude(scan), *local_contrasts(scan)]
+        return torch.cat([PLAIN_SHARE * x, *(gathered(image, together) for image in images)], dim=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        conditions, seen = told(x), self.seen(x)
+        conditions, seen = self.told(x), self.seen(x)
         guidance = self.guidance(seen[:, self.gradient])
         first = features = self.head(seen)
         for block in self.blocks:
             features = block(features, conditions, guidance)
         features = features + first
-        detail = USUAL_DETAIL * shuffled(self.expand(features))
+        detail = USUAL_DETAIL * shuffled(self.expand(features), self.factors)
         if self.doubt is None:
             return detail
-        return torch.cat([detail, shuffled(self.doubt(features.detach()))], dim=1)
+        return torch.cat([detail, shuffled(self.doubt(features.detach()), self.factors)], dim=1)
 
     @property
     def image_bytes(self) -> int:  # type: ignore[override]
         # of the output as found, scaled, in its cells and put together
-        return 4 * (self.inputs + 2 * len(self.channels) + 4 * self.outputs * FINENESS**3)
+        return 4 * (self.inputs + 2 * len(self.channels) + 4 * self.outputs * self.cells.count)
 
     @property
     def gradient(self) -> slice:
         """Which of the channels that are seen is the gradient."""
         number = self.channels.index("gradient")
-        return slice(number, number + 1)
+        return slice(number, number + self.cells.voxels)
 
     def chain(self, corner: Tensor | None = None) -> list[Link]:
-        conditions = next(self.parameters()).new_zeros(1, CONDITIONS) if corner is None else told(corner)
+        conditions = next(self.parameters()).new_zeros(1, CONDITIONS) if corner is None else self.told(corner)
         links: list[Link] = []
         for layer in self.guide:
             assert isinstance(layer, nn.Conv3d)
@@ -199,17 +224,22 @@ class NullSpaceNet(Network):
         if self.doubt is not None:
             links.append(Link(self.doubt.first, rectified=True, source=features))
             links.append(
-                Link(self.doubt.second, rectified=False, others=(detail,), combined=_behind, joined=FINENESS**3)
+                Link(self.doubt.second, rectified=False, others=(detail,), combined=_behind, joined=self.cells.count)
             )
         return links
 
     def completed(self, x: Tensor, found: Tensor) -> Tensor:
-        detail, *doubt = found.float().split(FINENESS**3, dim=1)
+        detail, *doubt = found.float().split(self.cells.count, dim=1)
         outputs = [USUAL_DETAIL * detail, *(log_error(part) for part in doubt)]
-        return torch.cat([shuffled(part) for part in outputs], dim=1)
+        return torch.cat([shuffled(part, self.factors) for part in outputs], dim=1)
+
+    def told(self, x: Tensor) -> Tensor:
+        """The conditions (batch, 7) of the network's input, which are the same everywhere."""
+        first = self.cells.voxels
+        return x[:, first : first + CONDITIONS, 0, 0, 0]
 
     def guidance(self, gradient: Tensor) -> Tensor | None:
-        """Maps (batch, filters, *space) in [0, 2] of 8 |Sobel| (batch, 1, *space); None without guidance layers."""
+        """Maps (batch, filters, *space) in [0, 2] of 8 |Sobel| (batch, voxels, *space); None without layers."""
         if not self.guide:
             return None
         maps = gradient
@@ -221,11 +251,6 @@ class NullSpaceNet(Network):
 def guiding(found: Tensor, out: Tensor | None = None) -> Tensor:
     """Any number to [0, 2]: 1 where the layers say nothing, so that blocks begin at their full strength."""
     return 2 * torch.sigmoid(found) if out is None else torch.sigmoid(found, out=out).mul_(2)
-
-
-def told(x: Tensor) -> Tensor:
-    """The conditions (batch, 7) of the network's input, which are the same everywhere."""
-    return x[:, 1 : 1 + CONDITIONS, 0, 0, 0]
 
 
 def _behind(second: Tensor, first: Tensor, out: Tensor | None = None) -> Tensor:
@@ -248,8 +273,17 @@ def local_mean(images: Tensor, width: int) -> Tensor:
     return images
 
 
-def shuffled(channels: Tensor) -> Tensor:
-    """(batch, 27, *space) -> (batch, 1, *space * 3): sub-pixel convolution in 3D."""
+def shuffled(channels: Tensor, edges: Sequence[int]) -> Tensor:
+    """(batch, all of a box of these ``edges``, *space) -> (batch, 1, *space * edges): sub-pixel convolution in 3D."""
+    if channels.shape[1] == 1:
+        return channels
     batch, _, *space = channels.shape
-    cells = channels.view(batch, FINENESS, FINENESS, FINENESS, *space).permute(0, 4, 1, 5, 2, 6, 3)
-    return cells.reshape(batch, 1, *(n * FINENESS for n in space))
+    cells = channels.view(batch, *edges, *space).permute(0, 4, 1, 5, 2, 6, 3)
+    return cells.reshape(batch, 1, *(n * edge for n, edge in zip(space, edges, strict=True)))
+
+
+def gathered(image: Tensor, edges: Sequence[int]) -> Tensor:
+    """The way back: (batch, 1, *space * edges) -> (batch, all of a box, *space)."""
+    batch, _, *fine = image.shape
+    parts = [part for n, edge in zip(fine, edges, strict=True) for part in (n // edge, edge)]
+    return image.view(batch, *parts).permute(0, 2, 4, 6, 1, 3, 5).reshape(batch, -1, *parts[::2])

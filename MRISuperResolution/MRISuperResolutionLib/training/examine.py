@@ -103,7 +103,7 @@ def _scan(images: np.ndarray, acquisition: Acquisition, network: Network, refere
     """The same for a network on the scan's grid."""
     high = images[0]
     low = acquisition.apply(high)
-    restoration = Restoration(acquisition if told else None, high.shape, low.shape)
+    restoration = Restoration(acquisition if told else None, high.shape, low.shape, network.cells)
     source = restoration.source(low, list(images[1 : 1 + references]), network.references)
     return Piece(
         lambda network: restoration.volume(_output(network, source[None])[0, 0], low)[None, None],

@@ -94,7 +94,8 @@ class ScanStream(IterableDataset[Scans]):
             seen = truncated(high, acquisition.grid(Grid(high.shape)).size)
             acquisition = replace(acquisition, blur="fixed", sigma=rng.uniform(*HARDLY_BLURRED))
         low = acquisition.apply(seen, rng)
-        restoration = Restoration(None if untold else _told(acquisition, protocol, rng), high.shape, low.shape)
+        told = None if untold else _told(acquisition, protocol, rng)
+        restoration = Restoration(told, high.shape, low.shape, self.network.cells)
         return restoration.source(low, kept, self.network.references), low, high, restoration
 
     def _block(self, truths: Sequence[Truth], rng: np.random.Generator) -> np.ndarray:
