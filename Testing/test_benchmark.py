@@ -53,6 +53,16 @@ def test_json_says_what_was_measured(mrisr_here):
         assert result["speedup_over_plain"] > 0
 
 
+def test_thick_slices_are_measured_by_their_factors(mrisr_here):
+    outcome = mrisr_here(
+        "benchmark", "--alone", "--json", "--size", "24", "26", "28", "--factors", "1,1,2", "--repeat", "1",
+        "--models", "plain", "--precision", "float32",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    (result,) = json.loads(outcome.out)["results"]
+    assert result["voxels_per_s"] == pytest.approx(24 * 26 * 28 / result["seconds"])
+
+
 def test_a_step_of_training_is_measured_by_the_trainer(mrisr_here):
     outcome = mrisr_here("benchmark", "--training", "--json", "--models", "slices", "--precision", "float32")
     assert outcome.code == 0, outcome.err
@@ -111,6 +121,10 @@ def test_nothing_of_the_volume_that_grows_is_background():
         (["--repeat", "0"], "--repeat"),
         (["--models", "magic"], "magic"),
         (["--device", "toaster"], "toaster"),
+        (["--models", "slices", "--factors", "2"], "leave out --factors"),
+        (["--models", "plain", "--factors", "1,2"], "1,1,3"),
+        (["--models", "plain", "--factors", "1,1,5"], "from 1 to 4"),
+        (["--training", "--factors", "2"], "--factors says nothing of what --training measures"),
         (["--memory", "1", "--precision", "float32"], "--precision says nothing of what --memory measures"),
         (["--memory", "1", "--alone"], "--alone"),
         (["--training", "--memory", "1"], "--memory says nothing of what --training measures"),

@@ -125,5 +125,5 @@ def test_what_is_needed_whole_is_refused_with_what_would_do_without(tmp_path, mo
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the peak of another process")
 @pytest.mark.parametrize(("kind", "size"), [("spline", (160, 160, 160)), ("wide", (224, 224, 32))])
 def test_the_peak_seen_from_outside_is_the_one_forecast(models, kind, size):
-    (run,) = bounded_runs([models.get(kind, kind)], size, [4.0])
+    (run,) = bounded_runs([models.get(kind, kind)], size, [4.0], (2, 2, 2))
     assert run.peak_gib == pytest.approx(run.forecast_gib, rel=0.15)

@@ -149,6 +149,17 @@ def checked_factors(factors: Sequence[float]) -> Triple:
     return i, j, k
 
 
+def factors_named(text: str) -> list[float]:
+    """The factors of ``text``, one or three ("2", "1,1,3"); RequestError for any other."""
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (1, 3):
+        raise RequestError(f"cannot read the factors {text!r}: write one number or three, such as 2 or 1,1,3")
+    return numbers
+
+
 def axes_by_factor(factors: Sequence[float]) -> list[int]:
     """The axes in the order of their factors, the largest last, as networks on the scan's own grid see them."""
     return sorted(range(3), key=lambda axis: (factors[axis], axis))

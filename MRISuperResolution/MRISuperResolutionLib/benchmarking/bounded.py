@@ -14,7 +14,7 @@ from pathlib import Path
 from ..errors import RequestError
 from ..files import write_volume
 from ..forecast import forecast, processor_rate
-from ..grid import Grid
+from ..grid import Grid, Triple
 from ..memory import GIB, peak_memory
 from ..models import find_model
 from ..phantom import brain_phantom
@@ -41,26 +41,29 @@ class Bounded:
     forecast_seconds: float
 
 
-def bounded_runs(models: Sequence[str], size: tuple[int, int, int], limits: Sequence[float]) -> Iterator[Bounded]:
-    """Each of the ``models``, methods or weights, makes a phantom of half of ``size`` twice as fine in each of the
-    ``limits`` (GiB). Raises RequestError for a model that there is not, and for a run that fails."""
+def bounded_runs(
+    models: Sequence[str], size: tuple[int, int, int], limits: Sequence[float], factors: Triple
+) -> Iterator[Bounded]:
+    """Each of the ``models``, methods or weights, makes a phantom finer by ``factors``, to about ``size`` voxels, in
+    each of the ``limits`` (GiB). Raises RequestError for a model that there is not, and for a run that fails."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        low = (size[0] // 2, size[1] // 2, size[2] // 2)
+        i, j, k = (int(n / factor) for n, factor in zip(size, factors, strict=True))
+        low = i, j, k
         scan = Volume(brain_phantom(low, "T1w"), Grid(low))
         write_volume(scan, folder / "scan.nrrd")
         for model in models:
             for limit in limits:
-                yield _run(model, scan, folder, limit)
+                yield _run(model, scan, folder, limit, factors)
 
 
-def _run(model: str, scan: Volume, folder: Path, limit: float) -> Bounded:
+def _run(model: str, scan: Volume, folder: Path, limit: float, factors: Triple) -> Bounded:
     found = find_model(model)
-    asked = plan(scan.grid, found, [2])
+    asked = plan(scan.grid, found, factors)
     share = share_left(scan.array, found, asked) if isinstance(found, Card) else 1.0
     outlook = forecast(scan.grid, found, asked, int(limit * GIB), share=share)
-    command = ["upscale", folder / "scan.nrrd", folder / "out.nrrd", "--model", model, "--scale", 2, "--overwrite"]
-    further = ["--max-memory", limit, "--device", "cpu"]
+    command = ["upscale", folder / "scan.nrrd", folder / "out.nrrd", "--model", model, "--overwrite"]
+    further = ["--scale", *factors, "--max-memory", limit, "--device", "cpu"]
     start = time.monotonic()
     child = subprocess.Popen(
         [sys.executable, "-m", "MRISuperResolutionLib", *map(str, command), *map(str, further)],

@@ -18,6 +18,7 @@ import torch
 from ..acquisition import Acquisition
 from ..device import Computing, choose_device, choose_precision
 from ..engine import planned, run_network
+from ..errors import RequestError
 from ..grid import Grid, Triple
 from ..memory import GIB, forget_peak, memory_limit, peak_memory, process_memory
 from ..networks.base import channels_last
@@ -35,11 +36,13 @@ from .peak import convolution_peak, timed
 
 PLANE = "axial"
 
+USUAL_FACTORS = (2.0, 2.0, 2.0)
+
 
 @dataclass(frozen=True)
 class Setting:
     """What is measured: the size of the results, how often, on which device, in how many GiB (None: half of what is
-    free), and whether beside others."""
+    free), whether beside others, and how many times finer volumes become along i, j, k (None: usually)."""
 
     size: tuple[int, int, int] = (160, 192, 160)
     repeat: int = 3
@@ -47,6 +50,7 @@ class Setting:
     max_memory: float | None = None
     beside: bool = True
     peak_seconds: float = 1.0
+    factors: Triple | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,8 @@ class Result:
 def benchmark(models: Sequence[str], precisions: Sequence[str], setting: Setting) -> Iterator[Result]:
     """Measure each of the ``models`` (names of weights) in each of the ``precisions``.
 
-    Raises RequestError for a model, device or precision that there is not.
+    Raises RequestError for a model, device or precision that there is not, and for factors that the model does not
+    take.
     """
     device = choose_device(setting.device)
     kinds = [choose_precision(name, device) for name in precisions]
@@ -123,7 +128,7 @@ def _measured(
     known: dict[str, tuple[np.ndarray, float]],
 ) -> Result:
     """``known`` keeps what the others made in float32: image and seconds."""
-    factors = _factors(card)
+    factors = _factors(card, setting.factors)
     low = scan(setting.size, factors)
     name = str(precision).removeprefix("torch.")
     computing = Computing(str(device), name, setting.max_memory)
@@ -234,9 +239,11 @@ def network_input(card: Card, low: Volume, size: Sequence[int], factors: Triple)
     return source if card.dimensions == 3 else np.ascontiguousarray(np.moveaxis(source, 1 + axis, 1))
 
 
-def _factors(card: Card) -> Triple:
-    """Twice as fine, or the network's own factor."""
+def _factors(card: Card, asked: Triple | None) -> Triple:
+    """Those that are asked for; else twice as fine, or the network's own factor."""
     if card.dimensions == 3:
-        return 2.0, 2.0, 2.0
+        return asked or USUAL_FACTORS
+    if asked:
+        raise RequestError(f"{card.name} makes slices finer by a factor of its own: leave out --factors")
     own = card.factors.get("in_plane", 2.0)
     return own, own, 1.0

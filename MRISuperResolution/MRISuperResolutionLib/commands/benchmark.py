@@ -1,15 +1,19 @@
 """measure how fast this machine computes, beside plain PyTorch and MONAI in the same run
 
-Each model makes a phantom of the stated size twice as fine (2D models: by their own factor in the plane). The share
-of the peak is that of this machine's own convolutions, measured first. MONAI joins where it is installed
+Each model makes a phantom of the stated size twice as fine, or by --factors (2D models: by their own in the plane).
+The share of the peak is that of this machine's own convolutions, measured first. MONAI joins where it is installed
 (pip install "MRISuperResolution[benchmark]").
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..grid import Triple
 
 SIZE, QUICK_SIZE = (160, 192, 160), (64, 80, 64)
 
@@ -31,9 +35,9 @@ SMALLEST_GROWN, LARGEST_GROWN, QUICK_GROWN = 48, 160, 64
 """Voxels along the largest cube: at least, and usually."""
 
 WITHOUT_EFFECT = {
-    "training": ("size", "repeat", "device", "max_memory", "alone", "memory", "growth"),
+    "training": ("size", "factors", "repeat", "device", "max_memory", "alone", "memory", "growth"),
     "memory": ("repeat", "device", "precision", "max_memory", "alone", "growth"),
-    "growth": ("device", "precision", "max_memory", "alone"),
+    "growth": ("factors", "device", "precision", "max_memory", "alone"),
 }
 """Options that say nothing of what another one measures."""
 
@@ -48,6 +52,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar=("I", "J", "K"),
         help=f"of the results; default: {' '.join(map(str, SIZE))}",
+    )
+    parser.add_argument(
+        "--factors",
+        metavar="F",
+        help="how many times finer volumes become, as 1,1,3 along i, j, k; default: 2",
     )
     parser.add_argument(
         "--repeat", type=int, metavar="N", help=f"runs that the median is taken of; default: {REPEAT}"
@@ -86,7 +95,7 @@ def run(options: argparse.Namespace) -> None:
 
     from ..benchmarking.bounded import bounded_runs
     from ..benchmarking.report import BOUNDED_COLUMNS, COLUMNS, TRAINING_COLUMNS, table
-    from ..benchmarking.run import Setting, benchmark, machine
+    from ..benchmarking.run import USUAL_FACTORS, Setting, benchmark, machine
     from ..benchmarking.training import training_steps
 
     _refuse_unused(options)
@@ -96,18 +105,26 @@ def run(options: argparse.Namespace) -> None:
     models = options.models or (QUICK_MODELS if options.quick else MODELS)
     i, j, k = options.size or (QUICK_SIZE if options.quick else SIZE)
     repeat = _repeat(options)
-    # a scan has half as many voxels along each axis
-    _check((i, j, k), repeat, 2 * SMALLEST if options.memory else SMALLEST)
+    factors = _factors(options.factors)
+    # a scan has fewer voxels
+    _check((i, j, k), repeat, math.ceil(max(factors or USUAL_FACTORS) * SMALLEST) if options.memory else SMALLEST)
     precisions = options.precision or PRECISIONS
     size: dict[str, Any] = {"size": [i, j, k]}
     if options.training:
         steps = list(training_steps(models, precisions))
         facts, text = {"training": [asdict(s) for s in steps]}, table(machine(), TRAINING_COLUMNS, steps)
     elif options.memory:
-        runs = list(bounded_runs(models, (i, j, k), options.memory))
+        runs = list(bounded_runs(models, (i, j, k), options.memory, factors or USUAL_FACTORS))
         facts, text = size | {"bounded": [asdict(r) for r in runs]}, table(machine(), BOUNDED_COLUMNS, runs)
     else:
-        setting = Setting((i, j, k), repeat, options.device or "auto", options.max_memory, not options.alone)
+        setting = Setting(
+            (i, j, k),
+            repeat,
+            options.device or "auto",
+            options.max_memory,
+            not options.alone,
+            factors=factors,
+        )
         results = list(benchmark(models, precisions, setting))
         facts, text = (
             size | {"results": [asdict(r) for r in results]},
@@ -145,6 +162,15 @@ def _grow(options: argparse.Namespace) -> None:
     else:
         print(table(machine() | {"cost of": named}, GROWTH_COLUMNS, points))
         print(table({}, SLOPE_COLUMNS, list(fitted.items())))
+
+
+def _factors(text: str | None) -> Triple | None:
+    from ..grid import checked_factors, factors_named
+
+    if text is None:
+        return None
+    numbers = factors_named(text)
+    return checked_factors(numbers * 3 if len(numbers) == 1 else numbers)
 
 
 def _edge_of_a_cube(options: argparse.Namespace) -> int:

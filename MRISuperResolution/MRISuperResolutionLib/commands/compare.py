@@ -136,6 +136,7 @@ def _degradations(options: argparse.Namespace) -> list[Degradation]:
 def make_cases(options: argparse.Namespace) -> list[Case]:
     """What the options of data and degradation ask for; what several protocols ask for, once."""
     from ..comparing.case import cases
+    from ..grid import factors_named
 
     degradations = _degradations(options)
     for degradation in degradations:
@@ -143,7 +144,7 @@ def make_cases(options: argparse.Namespace) -> list[Case]:
     truths = _truths(options)
     found: dict[tuple[str, str], Case] = {}
     for degradation in degradations:
-        factors = [_factors(text) for text in degradation.factors]
+        factors = [factors_named(text) for text in degradation.factors]
         for case in cases(truths, factors, degradation.planes, _settings(degradation)):
             found.setdefault((case.truth.subject, case.key), case)
     return list(found.values())
@@ -180,15 +181,3 @@ def _settings(degradation: Degradation) -> Acquisition:
         noise_level=degradation.noise,
         sampling=degradation.sampling,  # type: ignore[arg-type]
     )
-
-
-def _factors(text: str) -> list[float]:
-    from ..errors import RequestError
-
-    try:
-        numbers = [float(part) for part in text.split(",")]
-    except ValueError:
-        numbers = []
-    if len(numbers) not in (1, 3):
-        raise RequestError(f"cannot read the factors {text!r}: write one number or three, such as 2 or 1,1,3")
-    return numbers
