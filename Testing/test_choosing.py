@@ -12,8 +12,8 @@ from MRISuperResolutionLib.weights import Card, catalogue
 HEAD = Grid((60, 60, 50))
 
 
-def figure(contrast, gained):
-    return {"contrast": contrast, "psnr_db": 30 + gained, "spline_psnr_db": 30.0}
+def figure(contrast, gained, factors=(2, 2, 2)):
+    return {"contrast": contrast, "factors": list(factors), "psnr_db": 30 + gained, "spline_psnr_db": 30.0}
 
 
 def card(name, contrasts=("T1w",), gained=1.0, **facts):
@@ -36,6 +36,7 @@ def card(name, contrasts=("T1w",), gained=1.0, **facts):
 PLAIN, BETTER = card("plain"), card("better", gained=2.0)
 SLICES = card("slices", dimensions=2, planes=["axial"], factors={"in_plane": 2})
 TOLD = card("told", ("T1w", "T2w"), architecture={"name": "NullSpaceNet"})
+ONE_AXIS = {"lowest": 1.0, "highest": 1.0, "highest_along_one": 6.0}
 GUIDED = card("guided", references=1)
 
 
@@ -84,9 +85,20 @@ def test_where_none_suits_it_is_said(cards, asked, words):
 
 def test_the_gain_is_that_of_the_contrast():
     one = card("one", figures=[figure("T1w", 1.0), figure("T1w", 2.0), figure("T2w", 9.0)])
-    assert gain(one, "T1w") == pytest.approx(1.5)
-    assert gain(one, None) == pytest.approx(4.0)
-    assert gain(card("none", figures=[]), "T1w") == 0
+    assert gain(one, "T1w", (2, 2, 2)) == pytest.approx(1.5)
+    assert gain(one, None, (3, 3, 3)) == pytest.approx(4.0)
+    assert gain(card("none", figures=[]), "T1w", (2, 2, 2)) == 0
+
+
+def test_the_gain_is_that_at_factors_like_those_asked_for():
+    both = card("both", figures=[figure("T1w", 5.0), figure("T1w", 1.0, (1, 1, 3)), figure("T1w", 2.0, (3, 1, 1))])
+    assert gain(both, "T1w", (2, 2, 2.5)) == pytest.approx(5.0)
+    assert gain(both, "T1w", (1, 4, 1)) == pytest.approx(1.5)
+    # of thick slices alone
+    thick = card("thick", figures=[figure("T1w", 1.2, (1, 1, 3))], factors=ONE_AXIS)
+    other = card("other", figures=[figure("T1w", 5.0), figure("T1w", 1.0, (1, 1, 3))])
+    assert choose([other, thick], HEAD, "T1w", scale=[1, 1, 3]).card.name == "thick"
+    assert choose([other, thick], HEAD, "T1w", scale=[2]).card.name == "other"
 
 
 @pytest.mark.parametrize("contrast", ["T1w", "T2w", "FLAIR"])

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .errors import RequestError
-from .grid import Grid
+from .grid import Grid, unlike
 from .request import Plan, plan
 from .suitability import warnings
 from .weights import Card
@@ -39,8 +39,8 @@ def choose(
     Those that were made for the factors, take the references and learned from the contrast come into question; of
     these the ones with the fewest warnings, then those that learned from scans of many kinds of blur (what the others
     gain depends on the scan's being the one that they learned from), then those with the most gain over the spline on
-    volumes of the contrast that they never saw. Without a plane all of the volume is made finer. Raises RequestError
-    where none will do.
+    volumes of the contrast that they never saw, at the factors most like those asked for. Without a plane all of the
+    volume is made finer. Raises RequestError where none will do.
     """
     able = [(card, found) for card in cards if (found := _planned(card, grid, scale, spacing, plane, references))]
     fit = [(card, found) for card, found in able if _knows(card, contrast)]
@@ -49,24 +49,26 @@ def choose(
         plan(grid, None, scale, spacing)
     if not fit:
         raise RequestError(_none_fits(cards, bool(able), contrast))
-    card, _ = max(
+    card, planned = max(
         fit,
         key=lambda pair: (
             -len(warnings(pair[0], grid, pair[1], contrast)),
             pair[0].restoring,
-            gain(pair[0], contrast),
+            gain(pair[0], contrast, pair[1].factors),
             -pair[0].cost.get("operations", 0.0),
         ),
     )
-    return Choice(card, _why(card, contrast))
+    return Choice(card, _why(card, contrast, planned.factors))
 
 
-def gain(card: Card, contrast: str | None) -> float:
-    """Mean gain in dB over the spline on the card's volumes of ``contrast`` (all, where there are none of it), of a
-    network that was told nothing of the scan."""
+def gain(card: Card, contrast: str | None, factors: Sequence[float]) -> float:
+    """Mean gain in dB over the spline on the card's volumes of ``contrast`` (all, where there are none of it), at
+    those of its factors that are most like ``factors``, of a network that was told nothing of the scan."""
     # cards of an earlier time tell of such networks what they gain that are told
     figures = [figure for figure in card.figures if not figure.get("told", card.restoring)]
     figures = [figure for figure in figures if figure["contrast"] == contrast] or figures
+    nearest = min((unlike(figure["factors"], factors) for figure in figures), default=0.0)
+    figures = [figure for figure in figures if unlike(figure["factors"], factors) == nearest]
     gains = [figure["psnr_db"] - figure["spline_psnr_db"] for figure in figures]
     return sum(gains) / len(gains) if gains else 0.0
 
@@ -104,12 +106,12 @@ def _none_fits(cards: Sequence[Card], able: bool, contrast: str | None) -> str:
     return f"no weights for this request learned from {contrast} volumes, only from {known}: take the spline"
 
 
-def _why(card: Card, contrast: str | None) -> str:
+def _why(card: Card, contrast: str | None, factors: Sequence[float]) -> str:
     parts = [f"it learned from {' and '.join(card.contrasts)} volumes"]
     own = card.factors.get("in_plane")
     parts.append(f"makes slices {own:g} times finer" if own else f"takes factors {card.range_text}")
     if card.restoring:
         parts.append("learned from scans of many kinds of blur and noise")
     if card.figures:
-        parts.append(f"gains {gain(card, contrast):.1f} dB over the spline on volumes it never saw")
+        parts.append(f"gains {gain(card, contrast, factors):.1f} dB over the spline on volumes it never saw")
     return f"{card.name}: {', '.join(parts)}"

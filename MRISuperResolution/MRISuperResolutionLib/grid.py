@@ -160,6 +160,11 @@ def factors_named(text: str) -> list[float]:
     return numbers
 
 
+def unlike(first: Sequence[float], second: Sequence[float]) -> float:
+    """How much the factors of two scans differ, whichever axes they belong to."""
+    return float(np.abs(np.log(sorted(first)) - np.log(sorted(second))).sum())
+
+
 def axes_by_factor(factors: Sequence[float]) -> list[int]:
     """The axes in the order of their factors, the largest last, as networks on the scan's own grid see them."""
     return sorted(range(3), key=lambda axis: (factors[axis], axis))

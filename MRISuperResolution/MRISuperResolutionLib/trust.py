@@ -6,16 +6,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
+from .grid import unlike
 
 
 def error_scale(trust: dict[str, Any], factors: Sequence[float], told: bool) -> float:
     """What the expected errors of a scan by ``factors``, ``told`` of how it was made or not, are multiplied by: as on
     the card's ``trust`` for the kind that is most alike; 1 where it knows none."""
     kinds = [kind for kind in trust["kinds"] if kind["told"] == told]
-    return min(kinds, key=lambda kind: _apart(kind["factors"], factors))["scale"] if kinds else 1.0
-
-
-def _apart(first: Sequence[float], second: Sequence[float]) -> float:
-    """How much the factors of two scans differ, whichever axes they belong to."""
-    return float(np.abs(np.log(sorted(first)) - np.log(sorted(second))).sum())
+    return min(kinds, key=lambda kind: unlike(kind["factors"], factors))["scale"] if kinds else 1.0
