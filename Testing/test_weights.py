@@ -13,6 +13,7 @@ from MRISuperResolutionLib.models import find_model
 from MRISuperResolutionLib.networks import build
 from MRISuperResolutionLib.suitability import check_told
 from MRISuperResolutionLib.weights import Card, baselines, catalogue, find_card, load_network, read_card, save_network
+from MRISuperResolutionSlicer.models import offered
 
 
 @pytest.fixture
@@ -106,6 +107,11 @@ def test_every_shipped_model_loads_and_its_card_is_complete():
         assert not trained_on & {figure["subject"] for figure in card.figures}
 
 
+def test_what_is_offered_in_slicer_differs_by_its_name():
+    titles = [model.title for model in offered()]
+    assert len(set(titles)) == len(titles)
+
+
 def test_the_factors_of_thick_slices_go_further_along_one_axis_alone():
     card = replace(find_card("nullspace"), factors={"lowest": 1.0, "highest": 4.0, "highest_along_one": 6.0})
     assert card.takes((1, 1, 6))
@@ -113,6 +119,8 @@ def test_the_factors_of_thick_slices_go_further_along_one_axis_alone():
     assert not card.takes((1, 5, 5))
     assert not card.takes((1, 1, 6.1))
     assert card.range_text == "from 1 to 4, along one axis up to 6"
+    thick = replace(card, factors={"lowest": 1.0, "highest": 1.0, "highest_along_one": 6.0})
+    assert thick.range_text == "1, along one axis up to 6"
 
 
 @pytest.mark.parametrize(

@@ -98,8 +98,9 @@ class Card:
     @property
     def range_text(self) -> str:
         """The factors that a network takes which takes any, in words."""
-        text = f"from {self.factors['lowest']:g} to {self.factors['highest']:g}"
-        more = self.highest_along_one > self.factors["highest"]
+        lowest, highest = self.factors["lowest"], self.factors["highest"]
+        text = f"{lowest:g}" if lowest == highest else f"from {lowest:g} to {highest:g}"
+        more = self.highest_along_one > highest
         return f"{text}, along one axis up to {self.highest_along_one:g}" if more else text
 
     @property
