@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from test_upscaling import CPU, brain, model
 
-from MRISuperResolutionLib import Computing, OutOfMemory, upscale
+from MRISuperResolutionLib import Computing, OutOfMemory, RequestError, upscale
 from MRISuperResolutionLib.acquisition import Acquisition
 from MRISuperResolutionLib.benchmarking.bounded import bounded_runs
 from MRISuperResolutionLib.files import read_volume, room_in_file
@@ -125,5 +125,15 @@ def test_what_is_needed_whole_is_refused_with_what_would_do_without(tmp_path, mo
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the peak of another process")
 @pytest.mark.parametrize(("kind", "size"), [("spline", (160, 160, 160)), ("wide", (224, 224, 32))])
 def test_the_peak_seen_from_outside_is_the_one_forecast(models, kind, size):
-    (run,) = bounded_runs([models.get(kind, kind)], size, [4.0], (2, 2, 2))
+    (run,) = bounded_runs([models.get(kind, kind)], size, [4.0])
     assert run.peak_gib == pytest.approx(run.forecast_gib, rel=0.15)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the peak of another process")
+def test_slices_are_bounded_too_and_what_nothing_takes_is_refused_before_all_runs(models):
+    (run,) = bounded_runs([models["2D"]], (40, 40, 32), [4.0])
+    assert run.voxels == 40 * 40 * 32
+    with pytest.raises(RequestError, match="leave out --factors"):
+        next(bounded_runs([models["3D"], models["2D"]], (40, 40, 32), [4.0], (1, 1, 2)))
+    (run,) = bounded_runs([models["3D"]], (40, 40, 32), [4.0], (1, 1, 2))
+    assert run.voxels == 40 * 40 * 32

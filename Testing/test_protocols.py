@@ -1,6 +1,7 @@
 """The papers' protocols and the choices in them, against the papers' numbers and values worked out by hand."""
 
 import argparse
+import copy
 import csv
 import dataclasses
 import itertools
@@ -495,6 +496,15 @@ def test_references_stay_in_their_place_when_the_gradient_comes_between():
     torch.testing.assert_close(network(x), source(x[:, :2]))
 
 
+def test_a_network_for_thick_slices_does_not_begin_as_one_for_all():
+    sizes = {"name": "NullSpaceNet", "filters": 4, "blocks": 1}
+    thick, other = build({**sizes, "thick_slices": True}), build(sizes)
+    assert copy.deepcopy(thick).architecture == thick.architecture
+    for network, source in ((thick, other), (other, thick)):
+        with pytest.raises(RequestError, match="thick_slices"):
+            warm_start(network, source)
+
+
 # what does not go together
 
 
@@ -510,6 +520,7 @@ def test_references_stay_in_their_place_when_the_gradient_comes_between():
         ("recnn2d", {"factors": "2,2,2"}, "2,2,1"),
         ("dggrn", {"factors": "2,2,1"}, "leave out"),
         ("resnet", {"loss": "relative"}, "relative"),
+        ("null-space", {"architecture": {"thick_slices": True}}, "such as 1,1,2-6"),
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(name, settings, message):

@@ -21,6 +21,7 @@ from MRISuperResolutionLib.phantom import brain_phantom
 from MRISuperResolutionLib.restoration import Restoration, conditions, sharp_scan, usual_scan
 from MRISuperResolutionLib.training.examine import Examiner
 from MRISuperResolutionLib.training.export import export
+from MRISuperResolutionLib.training.finetuning import finetuning
 from MRISuperResolutionLib.training.presets import preset
 from MRISuperResolutionLib.training.run import train
 from MRISuperResolutionLib.training.scans import ScanStream
@@ -393,6 +394,22 @@ def test_it_learns_which_errors_to_expect(tmp_path, capsys):
     assumed = dataclasses.replace(usual_scan((2, 2, 2)), noise="none", noise_level=0)
     missing = low.array - assumed.apply(outcome.result.array)
     np.testing.assert_allclose(outcome.unexplained.array, missing, atol=0.1)
+    capsys.readouterr()
+
+
+def test_weights_of_thick_slices_are_finetuned_within_what_they_take(tmp_path, capsys):
+    protocol = dataclasses.replace(
+        TINY, architecture={**TINY.architecture, "thick_slices": True}, factors=[((1, 1), (1, 1), (1.5, 6))]
+    )
+    truths = [truth(), truth("validate")]
+    network = train(protocol, truths, tmp_path / "run", [(1, 1, 2)], progress=False)
+    card = export(network, "thick", "a test", protocol, truths, [(1, 1, 2)], [], tmp_path)
+    assert card.factors == {"lowest": 1, "highest": 1, "highest_along_one": 6}
+    assert card.usual_factors == (1, 1, 2)
+    assert finetuning(str(card.path), factors=["1,1,2-6"]).factors == (((1, 1), (1, 1), (2, 6)),)
+    for wrong in ("2,2,2", "1,1,7", "1,1-2,3"):
+        with pytest.raises(RequestError, match="made for factors 1, along one axis up to 6"):
+            finetuning(str(card.path), factors=[wrong])
     capsys.readouterr()
 
 

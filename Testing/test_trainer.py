@@ -364,7 +364,7 @@ def test_fine_tuning_goes_on_from_weights_and_says_what_it_gained(data, whole, t
     [
         ({}, ["--start"]),
         ({"start": "TINY", "architecture": ("layers=4",)}, ["leave out the architecture"]),
-        ({"start": "TINY", "factors": "3,3,3"}, ["from 2 to 2"]),
+        ({"start": "TINY", "factors": "3,3,3"}, ["made for factors 2"]),
     ],
 )
 def test_fine_tuning_stays_with_what_the_weights_were_made_for(data, whole, tmp_path, capsys, settings, words):

@@ -55,7 +55,7 @@ def choose(
             -len(warnings(pair[0], grid, pair[1], contrast)),
             pair[0].restoring,
             gain(pair[0], contrast, pair[1].factors),
-            -pair[0].cost.get("operations", 0.0),
+            -pair[0].cost.get("operations", 0.0) / pair[0].cells.voxels,
         ),
     )
     return Choice(card, _why(card, contrast, planned.factors))

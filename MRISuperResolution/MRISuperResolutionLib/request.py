@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING
 
 from .errors import RequestError
 from .grid import Grid, Triple, checked_factors
-from .weights import SPLINE, Card
+from .weights import SPLINE, USUAL_FACTOR, Card
 
 if TYPE_CHECKING:
     from .methods.base import Method
-
-DEFAULT_FACTOR = 2.0
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ def plan(
         target = grid.with_spacing(spacing)
         _refuse_coarser(grid, target, spacing)
     else:
-        target = grid.refined(_three(scale or [DEFAULT_FACTOR]))
+        target = grid.refined(_three(scale or [USUAL_FACTOR]))
     factors = grid.factors_to(target)
     checked_factors(factors)
     if card is not None:
@@ -86,7 +84,7 @@ def _plan_slices(
     plane = plane or acquired_plane(grid)
     axis = grid.slice_axis(plane)
     fixed = card.factors.get("in_plane")
-    expected = _in_plane(fixed or min(DEFAULT_FACTOR, card.factors["highest"]), axis)
+    expected = _in_plane(fixed or min(USUAL_FACTOR, card.factors["highest"]), axis)
     if spacing is not None:
         target = grid.with_spacing(spacing)
         _refuse_coarser(grid, target, spacing)

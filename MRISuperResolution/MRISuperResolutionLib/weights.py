@@ -17,16 +17,20 @@ from typing import TYPE_CHECKING, Any
 
 from .cells import Cells, cells_of
 from .errors import RequestError
+from .grid import Triple
 from .networks import RESTORING
 
 if TYPE_CHECKING:
     from .networks.base import Network
 
 SPLINE = "spline"
+"""The model that is no network: cubic spline interpolation, the yardstick."""
+
+USUAL_FACTOR = 2.0
+"""Where none is asked for."""
 
 STREAMED = ("held", "moving", "scratch")
 """What a card tells of a chain for ``slabs.choose_slabs``, in its order."""
-"""The model that is no network: cubic spline interpolation, the yardstick."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,14 @@ class Card:
         text = f"{lowest:g}" if lowest == highest else f"from {lowest:g} to {highest:g}"
         more = self.highest_along_one > highest
         return f"{text}, along one axis up to {self.highest_along_one:g}" if more else text
+
+    @property
+    def usual_factors(self) -> Triple:
+        """Along i, j, k, where none are asked for: twice as fine, or as the network makes it; slices are axial."""
+        own = self.factors.get("in_plane") or min(USUAL_FACTOR, self.factors["highest"])
+        if self.dimensions == 2:
+            return own, own, 1.0
+        return own, own, min(USUAL_FACTOR, self.highest_along_one)
 
     @property
     def references_optional(self) -> bool:

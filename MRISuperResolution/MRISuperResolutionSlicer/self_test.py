@@ -41,8 +41,7 @@ def make_case(card: Card) -> Case:
     """Degrade a phantom of the card's contrast as the card says, on an oblique grid, into a node of the scene."""
     flat = phantom(PHANTOM_SIZE, card.contrasts[0])
     truth = Volume(flat.array, Grid(flat.grid.size, flat.grid.spacing, flat.grid.origin, OBLIQUE))
-    factor = card.factors.get("in_plane", 2.0)
-    factors = (factor, factor, 1.0 if card.dimensions == 2 else factor)
+    factors = card.usual_factors
     acquisition = Acquisition(factors, sigma=card.acquisition["sigma"], radius=card.acquisition["radius"])
     low = Volume(acquisition.apply(truth.array), acquisition.grid(truth.grid))
     source = add_volume(low, f"Phantom {card.contrasts[0]}")

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import RequestError
 from ..files import write_volume
@@ -18,10 +19,14 @@ from ..grid import Grid, Triple
 from ..memory import GIB, peak_memory
 from ..models import find_model
 from ..phantom import brain_phantom
-from ..request import plan
+from ..request import Plan, plan
 from ..skipped import share_left
 from ..volume import Volume
-from ..weights import Card
+from ..weights import USUAL_FACTOR, Card
+from .run import factors_for
+
+if TYPE_CHECKING:
+    from ..methods.base import Method
 
 LOOK_S = 0.01
 """How often the process is looked at. The system keeps its peak: only what comes after the last look is missed."""
@@ -42,28 +47,38 @@ class Bounded:
 
 
 def bounded_runs(
-    models: Sequence[str], size: tuple[int, int, int], limits: Sequence[float], factors: Triple
+    models: Sequence[str], size: tuple[int, int, int], limits: Sequence[float], factors: Triple | None = None
 ) -> Iterator[Bounded]:
-    """Each of the ``models``, methods or weights, makes a phantom finer by ``factors``, to about ``size`` voxels, in
-    each of the ``limits`` (GiB). Raises RequestError for a model that there is not, and for a run that fails."""
+    """Each of the ``models``, methods or weights, makes a phantom finer by ``factors`` (None: the usual ones), to
+    about ``size`` voxels, in each of the ``limits`` (GiB).
+
+    Raises RequestError, before anything is run, for a model that there is not and for factors that it does not take;
+    for a run that fails, too.
+    """
+    requests = [_asked(find_model(model), size, factors) for model in models]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        i, j, k = (int(n / factor) for n, factor in zip(size, factors, strict=True))
-        low = i, j, k
-        scan = Volume(brain_phantom(low, "T1w"), Grid(low))
-        write_volume(scan, folder / "scan.nrrd")
-        for model in models:
+        for model, (low, asked) in zip(models, requests, strict=True):
+            scan = Volume(brain_phantom(low.size, "T1w"), low)
+            write_volume(scan, folder / "scan.nrrd", overwrite=True)
             for limit in limits:
-                yield _run(model, scan, folder, limit, factors)
+                yield _run(model, scan, asked, folder, limit)
 
 
-def _run(model: str, scan: Volume, folder: Path, limit: float, factors: Triple) -> Bounded:
+def _asked(model: Card | Method | None, size: tuple[int, int, int], factors: Triple | None) -> tuple[Grid, Plan]:
+    """The grid of a scan whose result has about ``size`` voxels, and what is asked of it."""
+    finer = factors_for(model, factors) if isinstance(model, Card) else factors or (USUAL_FACTOR,) * 3
+    i, j, k = (int(n / factor) for n, factor in zip(size, finer, strict=True))
+    low = Grid((i, j, k))
+    return low, plan(low, model, finer)
+
+
+def _run(model: str, scan: Volume, asked: Plan, folder: Path, limit: float) -> Bounded:
     found = find_model(model)
-    asked = plan(scan.grid, found, factors)
     share = share_left(scan.array, found, asked) if isinstance(found, Card) else 1.0
     outlook = forecast(scan.grid, found, asked, int(limit * GIB), share=share)
     command = ["upscale", folder / "scan.nrrd", folder / "out.nrrd", "--model", model, "--overwrite"]
-    further = ["--scale", *factors, "--max-memory", limit, "--device", "cpu"]
+    further = ["--scale", *asked.factors, "--max-memory", limit, "--device", "cpu"]
     start = time.monotonic()
     child = subprocess.Popen(
         [sys.executable, "-m", "MRISuperResolutionLib", *map(str, command), *map(str, further)],

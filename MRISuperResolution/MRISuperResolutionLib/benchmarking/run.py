@@ -36,8 +36,6 @@ from .peak import convolution_peak, timed
 
 PLANE = "axial"
 
-USUAL_FACTORS = (2.0, 2.0, 2.0)
-
 
 @dataclass(frozen=True)
 class Setting:
@@ -128,7 +126,7 @@ def _measured(
     known: dict[str, tuple[np.ndarray, float]],
 ) -> Result:
     """``known`` keeps what the others made in float32: image and seconds."""
-    factors = _factors(card, setting.factors)
+    factors = factors_for(card, setting.factors)
     low = scan(setting.size, factors)
     name = str(precision).removeprefix("torch.")
     computing = Computing(str(device), name, setting.max_memory)
@@ -239,11 +237,8 @@ def network_input(card: Card, low: Volume, size: Sequence[int], factors: Triple)
     return source if card.dimensions == 3 else np.ascontiguousarray(np.moveaxis(source, 1 + axis, 1))
 
 
-def _factors(card: Card, asked: Triple | None) -> Triple:
-    """Those that are asked for; else twice as fine, or the network's own factor."""
-    if card.dimensions == 3:
-        return asked or USUAL_FACTORS
-    if asked:
+def factors_for(card: Card, asked: Triple | None) -> Triple:
+    """Those that are asked for, else the usual ones; RequestError for factors that are asked of slices."""
+    if asked and card.dimensions == 2:
         raise RequestError(f"{card.name} makes slices finer by a factor of its own: leave out --factors")
-    own = card.factors.get("in_plane", 2.0)
-    return own, own, 1.0
+    return asked or card.usual_factors

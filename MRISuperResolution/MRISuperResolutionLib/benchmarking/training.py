@@ -58,16 +58,20 @@ def training_steps(models: Sequence[str], precisions: Sequence[str], steps: int 
         for precision in precisions:
             kind = card.dimensions, device, choose_precision(precision, device)
             peak = convolution_peak(*kind)
-            # networks on the target grid take any factor, and the time is the same for all
-            factors = ["2,2,2"] if "lowest" in card.factors and card.dimensions == 3 else None
+            # for networks on the target grid the time is the same for all
+            usual = card.usual_factors
+            any_factor = "lowest" in card.factors and card.dimensions == 3
+            factors = [",".join(f"{factor:g}" for factor in usual)] if any_factor else None
             protocol = finetuning(model, precision=precision, steps=steps, log_every=LOG_EVERY, factors=factors)
             with tempfile.TemporaryDirectory() as folder:
                 train(protocol, [truth], Path(folder), [], progress=False)
                 # the first steps pay for what is made once
                 rates = read_curves(Path(folder))["steps/s"][1][1:]
             seconds = 1 / float(np.median(rates))
-            side = protocol.patch // 2 if card.restoring else protocol.patch
-            voxels = protocol.batch * side**card.dimensions
+            space: Sequence[int] = [protocol.patch] * card.dimensions
+            if card.restoring:
+                space = card.cells.taken([int(n / factor) for n, factor in zip(space, usual, strict=True)])
+            voxels = protocol.batch * math.prod(space)
             operations = PASSES * load_network(card).forward_operations() * voxels
             # again, since something else may have computed the first time
             peak = max(peak, convolution_peak(*kind))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,8 +96,9 @@ def run(options: argparse.Namespace) -> None:
 
     from ..benchmarking.bounded import bounded_runs
     from ..benchmarking.report import BOUNDED_COLUMNS, COLUMNS, TRAINING_COLUMNS, table
-    from ..benchmarking.run import USUAL_FACTORS, Setting, benchmark, machine
+    from ..benchmarking.run import Setting, benchmark, machine
     from ..benchmarking.training import training_steps
+    from ..weights import USUAL_FACTOR
 
     _refuse_unused(options)
     if options.growth:
@@ -107,14 +109,15 @@ def run(options: argparse.Namespace) -> None:
     repeat = _repeat(options)
     factors = _factors(options.factors)
     # a scan has fewer voxels
-    _check((i, j, k), repeat, math.ceil(max(factors or USUAL_FACTORS) * SMALLEST) if options.memory else SMALLEST)
+    finer = factors or (USUAL_FACTOR,) * 3 if options.memory else (1.0,) * 3
+    _check((i, j, k), repeat, [math.ceil(SMALLEST * factor) for factor in finer])
     precisions = options.precision or PRECISIONS
     size: dict[str, Any] = {"size": [i, j, k]}
     if options.training:
         steps = list(training_steps(models, precisions))
         facts, text = {"training": [asdict(s) for s in steps]}, table(machine(), TRAINING_COLUMNS, steps)
     elif options.memory:
-        runs = list(bounded_runs(models, (i, j, k), options.memory, factors or USUAL_FACTORS))
+        runs = list(bounded_runs(models, (i, j, k), options.memory, factors))
         facts, text = size | {"bounded": [asdict(r) for r in runs]}, table(machine(), BOUNDED_COLUMNS, runs)
     else:
         setting = Setting(
@@ -149,7 +152,7 @@ def _grow(options: argparse.Namespace) -> None:
     if options.growth.suffix.lower() != ".png":
         raise RequestError(f"--growth draws a PNG: give {options.growth} the ending .png")
     edge, repeat = _edge_of_a_cube(options), _repeat(options)
-    _check((edge,) * 3, repeat, SMALLEST_GROWN)
+    _check((edge,) * 3, repeat, [SMALLEST_GROWN] * 3)
     card = find_card(_one_model(options))
     empty_figure(1, 1)
     points = list(growth(card, edge, repeat))
@@ -209,12 +212,13 @@ def _refuse_unused(options: argparse.Namespace) -> None:
                 raise RequestError(f"{option} says nothing of what --{measured} measures: leave one of them out")
 
 
-def _check(size: tuple[int, int, int], repeat: int, smallest: int) -> None:
+def _check(size: tuple[int, int, int], repeat: int, smallest: Sequence[int]) -> None:
     from ..errors import RequestError
 
-    if min(size) < smallest:
+    if any(n < least for n, least in zip(size, smallest, strict=True)):
+        least = f"{smallest[0]}" if len(set(smallest)) == 1 else " x ".join(map(str, smallest))
         raise RequestError(
-            f"a size of {' x '.join(map(str, size))} voxels is too small: give {smallest} or more along each axis"
+            f"a size of {' x '.join(map(str, size))} voxels is too small: give {least} or more along each axis"
         )
     if repeat < 1:
         raise RequestError(f"--repeat is {repeat}: give 1 or more")

@@ -163,7 +163,7 @@ class NullSpaceNet(Network):
             "guidance_layers": len(self.guide),
             "references": self.references,
             "doubt": self.doubt is not None,
-            **({"thick_slices": True} if self.cells is OF_THICK_SLICES else {}),
+            **({"thick_slices": True} if self.cells == OF_THICK_SLICES else {}),
         }
 
     @property

@@ -15,7 +15,7 @@ from ..errors import RequestError
 from ..files.whole import write_whole
 from ..grid import Triple
 from ..weights import Card, find_card
-from .protocol import Protocol, adapted
+from .protocol import FactorRange, Protocol, adapted
 from .trial import trials
 from .truth import Truth
 
@@ -60,16 +60,22 @@ def finetuning(start: str | None, **overrides: Any) -> Protocol:
     protocol = adapted(base, **{"learning_rate": base.learning_rate * RATE_SHARE, **given})
     if protocol.architecture != base.architecture:
         raise RequestError("fine-tuning keeps the network of the weights: leave out the architecture")
-    asked = [factor for choice in protocol.factors for axis in choice[: card.dimensions] for factor in axis]
-    own = card.factors.get("in_plane", 1.0)
-    lowest = card.factors.get("lowest", own)
-    highest = card.highest_along_one if "highest" in card.factors else own
-    if asked and not lowest <= min(asked) <= max(asked) <= highest:
+    if not all(_made_for(card, choice) for choice in protocol.factors):
+        made_for = card.range_text if "lowest" in card.factors else f"{card.factors['in_plane']:g}"
         raise RequestError(
-            f"the weights {start} were made for factors from {lowest:g} to {highest:g}: fine-tune them within, or "
-            "train a network that starts from them"
+            f"the weights {start} were made for factors {made_for}: fine-tune them within, or train a network that "
+            "starts from them"
         )
     return protocol
+
+
+def _made_for(card: Card, choice: FactorRange) -> bool:
+    """Whether the network takes both ends of the choice's ranges."""
+    ends = list(zip(*choice[: card.dimensions], strict=True))
+    if "in_plane" in card.factors:
+        return {factor for end in ends for factor in end} == {card.factors["in_plane"]}
+    slack = [1.0] * card.dimensions
+    return all(card.takes(end, slack) for end in ends)
 
 
 def _protocol_of(card: Card) -> Protocol:

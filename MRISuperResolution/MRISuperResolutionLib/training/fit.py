@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..acquisition import Acquisition
+from ..cells import OF_THICK_SLICES
 from ..errors import RequestError
 from ..grid import checked_factors
 from ..networks.base import Network
@@ -37,6 +38,11 @@ def _check_factors(protocol: Protocol, network: Network) -> None:
     for choice in protocol.factors:
         if max(checked_factors(highest(choice))) == 1 and protocol.kspace == 1:
             raise RequestError("the factors 1,1,1 leave nothing to learn: give others, as 2,2,2")
+        if network.cells == OF_THICK_SLICES and sorted(highest(choice))[1] > 1:
+            raise RequestError(
+                f"a network for thick slices makes volumes finer along one axis alone, so {factors_text(choice)} is "
+                "not for it: write factors such as 1,1,2-6"
+            )
         if network.dimensions == 2 and choice[2] != (1, 1):
             raise RequestError(
                 f"a 2D network leaves the axis across the slices as it is, so {factors_text(choice)} is not for it: "

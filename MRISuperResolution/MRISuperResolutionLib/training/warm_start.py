@@ -23,6 +23,10 @@ def warm_start(network: Network, source: Network) -> None:
     if isinstance(network, ReCNN) and isinstance(source, ReCNN):
         _deepen(network, source)
         return
+    if network.cells != source.cells:
+        raise RequestError(
+            "the weights to start from take the voxels of a scan otherwise (thick_slices): choose others"
+        )
     mine = network.state_dict()
     theirs = source.state_dict() | {_name_of_first(source): _widened(network, source)}
     shared = {name: weights for name, weights in theirs.items() if name in mine and mine[name].shape == weights.shape}
