@@ -211,6 +211,14 @@ def test_the_contrast_is_read_as_people_write_it(mrisr_here, volume, results):
     assert_refused(mrisr_here(*options, "xyz", "--overwrite"), "xyz is not known")
 
 
+def test_what_errors_to_expect_depends_on_the_contrast(mrisr_here, volume, results, doubting_weights, monkeypatch):
+    monkeypatch.setenv("MRISR_WEIGHTS", str(doubting_weights))
+    options = ("upscale", volume, results / "o.nrrd", "--model", "doubting", "--contrast", "t2", "--overwrite")
+    assert_refused(mrisr_here(*options), "--expected-error")
+    assert mrisr_here(*options, "--expected-error", results / "e.nrrd").code == 0
+    assert read_header(results / "e.nrrd")["MRISuperResolution.contrast"] == "T2w"
+
+
 def test_the_header_tells_what_a_method_undid(mrisr_here, volume, results):
     for sigma in ("1", "2"):
         outcome = mrisr_here(

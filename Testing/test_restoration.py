@@ -19,6 +19,7 @@ from MRISuperResolutionLib.networks.null_space import NullSpaceNet, gathered, sh
 from MRISuperResolutionLib.operators import resample
 from MRISuperResolutionLib.phantom import brain_phantom
 from MRISuperResolutionLib.restoration import Restoration, conditions, sharp_scan, usual_scan
+from MRISuperResolutionLib.training.calibration import Expectation, calibration
 from MRISuperResolutionLib.training.examine import Examiner
 from MRISuperResolutionLib.training.export import export
 from MRISuperResolutionLib.training.finetuning import finetuning
@@ -373,19 +374,27 @@ def test_it_learns_which_errors_to_expect(tmp_path, capsys):
     # told how the scan was made, and told nothing
     assert [figure["told"] for figure in card.trust["figures"]] == [True, False] * 2
     assert 0.8 < card.trust["figures"][0]["coverage"] < 1
-    # one scale for each kind of scan, whichever its axes are
-    assert [(kind["factors"], kind["told"]) for kind in card.trust["kinds"]] == [
-        (factors, told) for factors in ([2, 2, 2], [1, 1, 3]) for told in (True, False)
+    # one scale for each kind of scan, whichever its axes are, of all contrasts and of each
+    kinds = [(factors, told) for factors in ([2, 2, 2], [1, 1, 3]) for told in (True, False)]
+    assert [(kind["factors"], kind["told"], kind.get("contrast")) for kind in card.trust["kinds"]] == [
+        *((*kind, None) for kind in kinds),
+        *((*kind, "T1w") for kind in kinds),
     ]
     scales = [kind["scale"] for kind in card.trust["kinds"]]
     assert error_scale(card.trust, (1, 1, 3), True) == error_scale(card.trust, (1, 3, 1), True) == scales[2]
     assert error_scale(card.trust, (2, 2, 2.2), False) == scales[1]
+    assert error_scale(card.trust, (2, 2, 2.2), False, "T1w") == scales[5]
+    assert error_scale(card.trust, (2, 2, 2.2), False, "PDw") == scales[1]
     low = Volume(1000 * head(size=(18, 20, 16)), Grid((18, 20, 16), spacing=(2, 2, 2)))
     outcome = upscale_in_full(low, str(card.path), computing=Computing(device="cpu", precision="float32"))
     assert outcome.expected_error.grid == outcome.result.grid
     assert (outcome.expected_error.array > 0).all()
     assert 1 < outcome.expected_error.array.mean() < 500
     cpu = Computing(device="cpu", precision="float32")
+    named = upscale_in_full(low, str(card.path), computing=cpu, contrast="T1w")
+    ratio = named.expected_error.array / outcome.expected_error.array
+    np.testing.assert_allclose(ratio, scales[5] / scales[1], rtol=1e-3)
+    assert named.expected_error.header["MRISuperResolution.contrast"] == "T1w"
     plain = upscale_in_full(low, str(card.path), computing=cpu, expect_errors=False)
     assert plain.expected_error is None
     np.testing.assert_allclose(plain.result.array, outcome.result.array, atol=1e-2)
@@ -395,6 +404,36 @@ def test_it_learns_which_errors_to_expect(tmp_path, capsys):
     missing = low.array - assumed.apply(outcome.result.array)
     np.testing.assert_allclose(outcome.unexplained.array, missing, atol=0.1)
     capsys.readouterr()
+
+
+def expected_of(subject, contrast, error, learned=False, factors=(2, 2, 2)):
+    """Of a network that expects an error of 1 everywhere and makes errors up to ``error``."""
+    made = np.linspace(0, error, 1001)
+    named = {"subject": subject, "contrast": contrast, "factors": list(factors), "told": False}
+    return Expectation(named, learned, made, made, np.ones(1001) + 1e-9 * made, made, 0.0)
+
+
+def test_what_a_contrast_is_expected_to_err_is_found_on_its_own_subjects_and_those_learned_from():
+    unseen = [expected_of(name, "T1w", error) for name, error in zip("abcd", (1, 1.1, 1.2, 1.3), strict=True)]
+    flair, learned = expected_of("e", "FLAIR", 2), [expected_of(name, "FLAIR", 2.2, learned=True) for name in "fg"]
+    # there are enough of them
+    other = expected_of("h", "T1w", 9, learned=True)
+    trust = calibration([*unseen, flair, other, *learned])
+    scales = {kind.get("contrast"): kind["scale"] for kind in trust["kinds"]}
+    assert 0.9 < scales["T1w"] < 0.9 * 1.3
+    assert scales["T1w"] < scales[None] < scales["FLAIR"]
+    assert 0.9 * 2 < scales["FLAIR"] < 0.9 * 2.2
+    coverage = {figure["subject"]: figure["coverage"] for figure in trust["figures"]}
+    assert list(coverage) == list("abcde")
+    # by those that were learned from alone
+    assert coverage["e"] == pytest.approx(0.9 * 2.2 / 2, abs=2e-3)
+    # by the three others alone
+    assert coverage["a"] == 1
+    assert coverage["d"] == pytest.approx(trust_of(unseen[:3]) / 1.3, abs=2e-3)
+
+
+def trust_of(expectations):
+    return calibration(expectations)["kinds"][0]["scale"]
 
 
 def test_weights_of_thick_slices_are_finetuned_within_what_they_take(tmp_path, capsys):

@@ -136,6 +136,7 @@ def test_apply_adds_what_tells_where_not_to_trust_the_result(app, mrisr, doubtin
         assert node.GetParentTransformNode() is transform
         assert node.GetAttribute("MRISuperResolution.model") == "doubting"
         assert node.GetAttribute("MRISuperResolution.input") == "Head T1w"
+        assert node.GetAttribute("MRISuperResolution.contrast") == "T1w"
         assert "research use only" in node.GetDescription()
     assert expected.GetDescription().startswith("Expected error")
     assert expected.GetImageData().GetDimensions() == result.GetImageData().GetDimensions()

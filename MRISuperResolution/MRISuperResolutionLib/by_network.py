@@ -52,11 +52,13 @@ def by_network(
     progress: Progress,
     kept: int,
     expect_errors: bool,
+    contrast: str | None = None,
 ) -> Run:
     """What computes with a network, once all that can be refused has been.
 
     kept           bytes of memory that the result will take where it is put
     expect_errors  whether to compute the errors to expect, of networks that tell them
+    contrast       of the scan, if it is known (see ``trust.error_scale``)
     """
     if card.restoring and acquisition:
         check_told(card, acquisition)
@@ -83,7 +85,7 @@ def by_network(
 
     def run(low: np.ndarray, references: list[np.ndarray], begin: Begin) -> Computed:
         if card.restoring:
-            used, high, found = _restored(low, references, card, plan_, acquisition, compute, ready)
+            used, high, found = _restored(low, references, card, plan_, acquisition, contrast, compute, ready)
         elif acquisition:
             used, high, found = _explaining(low, references, card, plan_, acquisition, compute)
         else:
@@ -103,6 +105,7 @@ def _restored(
     card: Card,
     plan_: Plan,
     acquisition: Acquisition | None,
+    contrast: str | None,
     compute: Callable[..., Prepared],
     ready: Prepared,
 ) -> tuple[Prepared, np.ndarray, Computed]:
@@ -113,11 +116,11 @@ def _restored(
     high = restoration.volume(detail, low)
     missing = restoration.missing(high, low)
     found = _unexplained(missing) | ({} if restoration.told else {"unexplained_by": restoration.blur})
-    expected = (
-        None
-        if doubt is None
-        else restoration.expected_error(doubt) * np.float32(error_scale(card.trust, plan_.factors, restoration.told))
-    )
+    expected = None
+    if doubt is not None:
+        scale = error_scale(card.trust, plan_.factors, restoration.told, contrast)
+        expected = restoration.expected_error(doubt) * np.float32(scale)
+        found |= {"contrast": contrast} if contrast else {}
     return used, high, Computed(found, missing, expected)
 
 

@@ -87,6 +87,7 @@ def upscale_into(
     register: bool = False,
     acquisition: Acquisition | None = None,
     expect_errors: bool = False,
+    contrast: str | None = None,
     computing: Computing = Computing(),
     progress: Progress | None = None,
 ) -> Told:
@@ -106,6 +107,7 @@ def upscale_into(
                 ``methods.consistency.made_consistent``)
     expect_errors
                 whether to compute the errors to expect, of models that tell them; it takes up to a fifth of the time
+    contrast    of ``volume`` (T1w, T2w, FLAIR), if it is known: what errors to expect depends on it
     progress    is told how far the work is; may raise ``Cancelled``
 
     The header of the result says how it was made. ``volume`` is left as it was. Raises RequestError for a
@@ -121,7 +123,7 @@ def upscale_into(
         Scan(acquisition, plan_.target.size, volume.grid.size)
     if isinstance(chosen, Card):
         kept = int(room.bytes_voxel * math.prod(plan_.target.size))
-        run = by_network(chosen, plan_, acquisition, computing, progress, kept, expect_errors)
+        run = by_network(chosen, plan_, acquisition, computing, progress, kept, expect_errors, contrast)
     else:
         run = by_method(chosen, plan_, acquisition, computing, progress)
     needed = needs(

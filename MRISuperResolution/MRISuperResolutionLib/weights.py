@@ -50,7 +50,8 @@ class Card:
     figures       per validation subject: factors, PSNR in dB and SSIM of spline and of the network
     trust         of networks that tell which error to expect: the "share" of voxels whose error, the truth's own
                   noise left out, stays below, the "scale" that brings what the network says to that for each of the
-                  "kinds" of scans (factors, told or not), and on which subjects it was found
+                  "kinds" of scans (factors, told or not, of a "contrast" or of all), and on which subjects it was
+                  found
     cost          for each voxel of the network's input: "operations", "bytes" of memory in float32; the "radius"
                   in voxels that it sees, and that which its first layer is shown ("seen"), if any; of chains, which
                   are streamed, numbers "held", "moving" and "scratch", bytes of images ("image") if these are more

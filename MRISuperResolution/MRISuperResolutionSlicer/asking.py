@@ -59,12 +59,16 @@ class Asked:
             raise RequestError(f"The model {self.model!r} is no name: give one such as {SPLINE}.")
         return find_model(self.model)
 
+    @property
+    def contrast(self) -> str | None:
+        """Of the input, as its name tells; None in doubt."""
+        return contrast_named(self.source.GetName() or "")
+
     def choice(self) -> Choice:
         """What stands for "auto": the shipped weights that suit the input, and why."""
         references = 0 if self.reference is None else 1
         scale, spacing = _numbers(self.scale), _numbers(self.spacing)
-        contrast = contrast_named(self.source.GetName() or "")
-        return choose(catalogue(), grid_of(self.source), contrast, scale, spacing, self.plane, references)
+        return choose(catalogue(), grid_of(self.source), self.contrast, scale, spacing, self.plane, references)
 
     @property
     def needs_packages(self) -> bool:
@@ -104,6 +108,8 @@ class Asked:
             options += ["--register"]
         if self.blur is not None:
             options += ["--blur", self.blur]
+        if self.contrast and Doubt.EXPECTED_ERROR in self.wanted_doubts():
+            options += ["--contrast", self.contrast]
         if self.memory_limit is not None:
             options += ["--max-memory", repr(float(self.memory_limit))]
         return [*options, "--device", self.device, "--precision", self.precision]

@@ -19,7 +19,7 @@ from slicer.util import VTKObservationMixin
 from MRISuperResolutionLib.errors import RequestError
 from MRISuperResolutionLib.grid import Grid
 from MRISuperResolutionLib.memory import GIB
-from MRISuperResolutionLib.suitability import contrast_named, warnings
+from MRISuperResolutionLib.suitability import warnings
 
 from . import speed
 from .asking import Asked, problems, why_no_doubts
@@ -314,8 +314,7 @@ class Panel(VTKObservationMixin):
         )
 
     def _warnings(self, asked: Asked) -> list[str]:
-        contrast = contrast_named(asked.source.GetName() or "")
-        return warnings(asked.chosen(), grid_of(asked.source), asked.plan(), contrast)
+        return warnings(asked.chosen(), grid_of(asked.source), asked.plan(), asked.contrast)
 
 
 def duration(seconds: float) -> str:

@@ -35,7 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--contrast",
         metavar="NAME",
-        help="of the input, for --model auto, where the file's name does not tell: T1w, T2w, FLAIR, PDw",
+        help="of the input, for --model auto and --expected-error, where the file's name does not tell: T1w, T2w, "
+        "FLAIR, PDw",
     )
     parser.add_argument(
         "--scale",
@@ -152,13 +153,17 @@ def _upscale(options: argparse.Namespace, progress: Progress) -> None:
         raise RequestError("--register aligns references, but none is given: add --reference")
     refuse_to_replace([options.input, *options.reference], options.output)
     how = computing(options)
-    if options.contrast and options.model != AUTO:
-        raise RequestError("--contrast helps to choose weights: leave it out, or give --model auto")
+    if options.contrast and options.model != AUTO and not options.expected_error:
+        raise RequestError(
+            "--contrast helps to choose weights and to tell errors: leave it out, or give --model auto or "
+            "--expected-error"
+        )
+    contrast = _contrast(options)
     model = None if options.model == AUTO else find_model(options.model)
     progress.report(0.0, "reading")
     volume = read_volume(options.input)
     if model is None:
-        model = _chosen(options, volume, progress)
+        model = _chosen(options, volume, contrast, progress)
     plan_ = plan(volume.grid, model, options.scale, options.spacing, options.plane, len(options.reference))
     acquisition = _acquisition(options, plan_.factors)
     check_output(options.output, plan_.target, volume.array.dtype, options.overwrite)
@@ -179,6 +184,7 @@ def _upscale(options: argparse.Namespace, progress: Progress) -> None:
             register=options.register,
             acquisition=acquisition,
             expect_errors=options.expected_error is not None,
+            contrast=contrast,
             computing=how,
             progress=progress,
         )
@@ -199,16 +205,22 @@ def _upscale(options: argparse.Namespace, progress: Progress) -> None:
     )
 
 
-def _chosen(options: argparse.Namespace, volume: Volume, progress: Progress) -> Card:
-    """The weights that suit the volume and what is asked; says why."""
-    from ..choosing import choose
+def _contrast(options: argparse.Namespace) -> str | None:
+    """Of the input, as it is told or as the file's name has it; None in doubt."""
     from ..errors import RequestError
     from ..suitability import contrast_named
-    from ..weights import catalogue
 
     contrast = contrast_named(options.contrast or options.input.name)
     if options.contrast and contrast is None:
         raise RequestError(f"the contrast {options.contrast} is not known: give T1w, T2w, FLAIR or PDw")
+    return contrast
+
+
+def _chosen(options: argparse.Namespace, volume: Volume, contrast: str | None, progress: Progress) -> Card:
+    """The weights that suit the volume and what is asked; says why."""
+    from ..choosing import choose
+    from ..weights import catalogue
+
     asked = (options.scale, options.spacing, options.plane, len(options.reference))
     choice = choose(catalogue(), volume.grid, contrast, *asked)
     progress.say(choice.why)

@@ -17,11 +17,19 @@ from .noise import beyond_noise
 SAMPLES = 100_000
 """Voxels of each volume that are looked at."""
 
+Kind = tuple[tuple[float, ...], bool]
+"""Of scans: their factors, sorted, and whether the network was told how they were made."""
+
+FEW = 3
+"""Subjects of a contrast that it takes to know its errors: where fewer validate, those that the network learned from
+are asked, too."""
+
 
 @dataclass(frozen=True)
 class Expectation:
     """Of one volume, at the sampled voxels of tissue.
 
+    learned    whether the network learned from it
     made       absolute errors
     local      root of the mean squared error among each voxel and its 26 neighbours: how wrong the result is there,
                where a single error is a draw of chance
@@ -31,6 +39,7 @@ class Expectation:
     """
 
     named: dict[str, Any]
+    learned: bool
     made: np.ndarray
     local: np.ndarray
     expected: np.ndarray
@@ -44,7 +53,12 @@ class Expectation:
 
 
 def expectation(
-    named: dict[str, Any], truth: np.ndarray, result: np.ndarray, expected: np.ndarray, spline: np.ndarray
+    named: dict[str, Any],
+    learned: bool,
+    truth: np.ndarray,
+    result: np.ndarray,
+    expected: np.ndarray,
+    spline: np.ndarray,
 ) -> Expectation:
     """Of volumes [i, j, k] in normalised units, ``named`` by what stands with the figures."""
     rng = np.random.default_rng(0)
@@ -54,51 +68,69 @@ def expectation(
     errors = np.abs(result - truth)
     local = np.sqrt(ndimage.uniform_filter(errors**2, 3).clip(min=0))
     made, near, told, steep = (array.ravel()[voxels] for array in (errors, local, expected, steepness))
-    return Expectation(named, made, near, told, steep, noise_of(truth))
+    return Expectation(named, learned, made, near, told, steep, noise_of(truth))
 
 
 def calibration(expectations: Sequence[Expectation]) -> dict[str, Any]:
     """What stands on a card as its trust (see ``weights.Card``).
 
     The scale brings the expected errors to where ``STAYS_BELOW`` of those made, beyond the truths' noise, lie below
-    them, each volume of a kind (factors, told or not) counting alike. The coverage of a subject is found with the
-    scale of all others of its kind; where there are none, with its own. That of noise too, with the scale of all, is
-    of the errors as they are.
+    them, each volume of a kind (factors, told or not, contrast or all) counting alike. The coverage of a subject is
+    found with the scale of all others of its kind and contrast (see ``_known``). That of noise too is of the errors
+    as they are.
     """
-    kinds: dict[tuple[Any, ...], list[Expectation]] = {}
-    for one in expectations:
-        kinds.setdefault(_kind(one), []).append(one)
+    unseen = [one for one in expectations if not one.learned]
+    kinds = dict.fromkeys(_kind(one) for one in unseen)
+    contrasts = dict.fromkeys((_kind(one), one.named["contrast"]) for one in unseen)
     return {
         "share": STAYS_BELOW,
         "kinds": [
-            {"factors": list(factors), "told": told, "scale": round(_scale(alike), 4)}
-            for (factors, told), alike in kinds.items()
+            *(_scaled(kind, [one for one in unseen if _kind(one) == kind]) for kind in kinds),
+            *(
+                _scaled(kind, _known(expectations, kind, contrast)) | {"contrast": contrast}
+                for kind, contrast in contrasts
+            ),
         ],
-        "figures": [
-            {
-                **one.named,
-                "coverage": round(_coverage(one, [e for e in kinds[_kind(one)] if _other(e, one)] or [one]), 4),
-                "coverage_of_noise_too": round(
-                    float(np.mean(one.made <= one.expected * _scale(kinds[_kind(one)]))), 4
-                ),
-                "noise": round(one.noise, 4),
-                "rank_correlation": _rank(one.expected, one.local),
-                "rank_correlation_of_gradient": _rank(one.steepness, one.local),
-                "rank_correlation_of_voxels": _rank(one.expected, one.made),
-                "rank_correlation_of_voxels_of_gradient": _rank(one.steepness, one.made),
-            }
-            for one in expectations
-        ],
+        "figures": [_figure(one, expectations) for one in unseen],
     }
 
 
-def _kind(one: Expectation) -> tuple[Any, ...]:
+def _scaled(kind: Kind, alike: Sequence[Expectation]) -> dict[str, Any]:
+    factors, told = kind
+    return {"factors": list(factors), "told": told, "scale": round(_scale(alike), 4)}
+
+
+def _figure(one: Expectation, expectations: Sequence[Expectation]) -> dict[str, Any]:
+    others = [other for other in expectations if other.named["subject"] != one.named["subject"]]
+    contrast = one.named["contrast"]
+    scale = _scale(_known(others, _kind(one), contrast) or [one])
+    all_scale = _scale(_known(expectations, _kind(one), contrast))
+    return {
+        **one.named,
+        "coverage": round(float(np.mean(one.needed <= one.expected * scale)), 4),
+        "coverage_of_noise_too": round(float(np.mean(one.made <= one.expected * all_scale)), 4),
+        "noise": round(one.noise, 4),
+        "rank_correlation": _rank(one.expected, one.local),
+        "rank_correlation_of_gradient": _rank(one.steepness, one.local),
+        "rank_correlation_of_voxels": _rank(one.expected, one.made),
+        "rank_correlation_of_voxels_of_gradient": _rank(one.steepness, one.made),
+    }
+
+
+def _known(expectations: Sequence[Expectation], kind: Kind, contrast: str) -> list[Expectation]:
+    """What is known of a kind: of volumes of the contrast that the network never saw; where these are of few
+    subjects, of those that it learned from, too; where there are none, of all others that it never saw."""
+    alike = [one for one in expectations if _kind(one) == kind]
+    mine = [one for one in alike if one.named["contrast"] == contrast]
+    unseen = [one for one in mine if not one.learned]
+    if len({one.named["subject"] for one in unseen}) >= FEW:
+        return unseen
+    return mine or [one for one in alike if not one.learned]
+
+
+def _kind(one: Expectation) -> Kind:
     """Factors, whichever axes they belong to, and whether it was told how the scan was made."""
     return tuple(sorted(one.named["factors"])), one.named["told"]
-
-
-def _other(one: Expectation, other: Expectation) -> bool:
-    return one.named["subject"] != other.named["subject"]
 
 
 def _scale(expectations: Sequence[Expectation]) -> float:
@@ -108,10 +140,6 @@ def _scale(expectations: Sequence[Expectation]) -> float:
     order = np.argsort(pooled)
     reached = np.cumsum(weights[order]) / weights.sum()
     return float(pooled[order][np.searchsorted(reached, STAYS_BELOW)])
-
-
-def _coverage(one: Expectation, others: Sequence[Expectation]) -> float:
-    return float(np.mean(one.needed <= one.expected * _scale(others)))
 
 
 def _rank(first: np.ndarray, second: np.ndarray) -> float:

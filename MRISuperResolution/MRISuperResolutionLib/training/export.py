@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from ..figures import Row, compare
 from ..grid import Triple
 from ..networks.base import Network
 from ..weights import Card, save_network
-from .calibration import Expectation, calibration
+from .calibration import FEW, Expectation, calibration
 from .entry import NOT_STATED
 from .protocol import Protocol
 from .simulation import kept_kspace
@@ -59,12 +60,22 @@ def export(
                 expectations.append(found)
             if len(rows) < VOLUMES_SHOWN:
                 rows.setdefault((trial.truth.subject, trial.truth.contrast), trial.row())
+        if expectations:
+            for trial in trials(saved, _of_few(truths), protocol, factors):
+                expectations += [found] if (found := trial.expectation()) else []
     trust = calibration(expectations) if expectations else card.trust
     if pictures and rows:
         compare(list(rows.values()), pictures / "validation.png")
     if pictures and expectations:
         draw_trust(expectations, trust, pictures / "trust.png")
     return save_network(network, replace(card, figures=figures, trust=trust), folder)
+
+
+def _of_few(truths: Sequence[Truth]) -> list[Truth]:
+    """The training volumes of contrasts of which too few subjects validate to know what errors to expect."""
+    validating = {(truth.contrast, truth.subject) for truth in truths if truth.split == "validate"}
+    counts = Counter(contrast for contrast, _ in validating)
+    return [truth for truth in truths if truth.split == "train" and 0 < counts[truth.contrast] <= FEW]
 
 
 def _card(

@@ -72,7 +72,7 @@ class Trial:
             "told": self.told,
         }
         volumes = (self.high, self.result, self.expected_error, self.spline)
-        return expectation(named, *(volume.array for volume in volumes))
+        return expectation(named, self.truth.split == "train", *(volume.array for volume in volumes))
 
     def row(self) -> Row:
         """The middle slice, for a picture."""

@@ -37,8 +37,8 @@ def draw_trust(expectations: Sequence[Expectation], trust: dict[str, Any], path:
     coverage.set_title(f"Errors below the expected one: {share:.0%} promised")
     coverage.set_xlabel("share of the voxels, the truth's noise allowed for")
     coverage.set_yticks(places, titles)
-    for one, title in zip(expectations, titles, strict=True):
-        scale = error_scale(trust, one.named["factors"], one.named["told"])
+    for one, title in zip((one for one in expectations if not one.learned), titles, strict=True):
+        scale = error_scale(trust, one.named["factors"], one.named["told"], one.named["contrast"])
         reliability.loglog(*_groups(one, scale, share), marker=".", label=title)
     ends = reliability.get_xlim()
     reliability.plot(ends, ends, color="0.6", zorder=0)
