@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .cells import EACH
 from .device import processor_has_bfloat16, processor_has_matrix_units
 from .grid import Grid, axes_by_factor
 from .needs import needs
@@ -34,9 +35,9 @@ INPUT_BYTES = 8
 METHOD_SECONDS, NETWORK_SECONDS = 1.5, 4.0
 """Python, reading and checking; torch."""
 
-SECONDS_PER_VOXEL, RESTORED_SECONDS_PER_VOXEL = 1e-8, 1e-7
-"""Resampling, conversion and writing on one core; the same of a network on the scan's grid, whose detail is brought
-to that of the result, which is made to explain the scan, too."""
+SECONDS_PER_VOXEL, RESTORED_SECONDS_PER_VOXEL = 1e-8, 9e-8
+"""Resampling, conversion and writing on one core; what a network on the scan's grid takes besides, whose detail is
+brought to that of the result, which is made to explain the scan, too."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,10 @@ def forecast(
     voxels, memory = computed or (math.prod(size), 0)
     times = len(views(plan.factors)) if card.restoring else 1
     operations = card.cost["operations"] * voxels * share * times
-    each = RESTORED_SECONDS_PER_VOXEL if card.restoring else SECONDS_PER_VOXEL
+    each = SECONDS_PER_VOXEL
+    if card.restoring:
+        # what is brought to the grid of the result may be less
+        each += RESTORED_SECONDS_PER_VOXEL * math.prod(card.cells.fine) / math.prod(EACH.fine)
     return Forecast(plan.target, max(resting, beside + memory), operations, voxel_seconds=each)
 
 
