@@ -107,11 +107,10 @@ def _none_fits(cards: Sequence[Card], able: bool, contrast: str | None) -> str:
 
 
 def _why(card: Card, contrast: str | None, factors: Sequence[float]) -> str:
-    parts = [f"it learned from {' and '.join(card.contrasts)} volumes"]
+    learned = f"it learned from {', '.join(card.contrasts)} volumes"
+    parts = [f"{learned} of many kinds of blur" if card.restoring else learned]
     own = card.factors.get("in_plane")
     parts.append(f"makes slices {own:g} times finer" if own else f"takes factors {card.range_text}")
-    if card.restoring:
-        parts.append("learned from scans of many kinds of blur and noise")
     if card.figures:
-        parts.append(f"gains {gain(card, contrast, factors):.1f} dB over the spline on volumes it never saw")
+        parts.append(f"gains {gain(card, contrast, factors):.1f} dB over the spline on unseen volumes")
     return f"{card.name}: {', '.join(parts)}"
