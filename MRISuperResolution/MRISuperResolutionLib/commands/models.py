@@ -52,8 +52,8 @@ def _text(card: Card) -> str:
 def _factors(card: Card) -> str:
     if "in_plane" in card.factors:
         return f"factor {card.factors['in_plane']:g} in the plane"
-    axes = "each axis of the plane" if card.dimensions == 2 else "each axis"
-    return f"factors {card.range_text} along {axes}"
+    axes = "the axes of the plane" if card.dimensions == 2 else "the axes"
+    return f"factors along {axes} {card.range_text}"
 
 
 def _data(data: dict[str, Any]) -> str:
