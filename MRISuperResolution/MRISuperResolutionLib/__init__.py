@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _DOORS = {
-    "Acquisition": "acquisition",
+    "Acquisition": "physics.acquisition",
     "Cancelled": "errors",
     "Computing": "device",
     "Grid": "grid",
@@ -45,12 +45,12 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from .acquisition import Acquisition
     from .device import Computing
     from .errors import Cancelled, OutOfMemory, RequestError
     from .files import read_volume, write_volume
     from .grid import Grid
     from .metrics import evaluate
+    from .physics.acquisition import Acquisition
     from .upscaling import upscale
     from .volume import Volume
     from .weights import catalogue

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from .acquisition import Acquisition
 from .computed import Begin, Computed, Run
 from .device import Computing
 from .errors import RequestError
 from .methods.base import Method, Piecewise, assumed_acquisition
-from .methods.scan import Scan
+from .physics.acquisition import Acquisition
+from .physics.forward_operator import ForwardOperator
+from .physics.presets import provenance_fields
 from .progress import PREPARED, Progress, Stage
 from .request import Plan
 from .rooms import EVERYWHERE, Pieces, planes_at_once
@@ -36,7 +37,7 @@ def by_method(
         "plane": None,
         "device": "cpu",
         "precision": "float32",
-        **(assumed.told() if method.undoes else {}),
+        **(provenance_fields(assumed) if method.undoes else {}),
     }
 
     def run(low: np.ndarray, references: list[np.ndarray], begin: Begin) -> Computed:
@@ -46,7 +47,7 @@ def by_method(
             return Computed(made)
         high = method.upscale(low, size, acquisition=assumed, references=references, report=stage.report)
         begin(made)[EVERYWHERE] = high
-        return Computed(made, Scan(assumed, size, low.shape).missing(high, low) if acquisition else None)
+        return Computed(made, ForwardOperator(assumed, size, low.shape).residual(high, low) if acquisition else None)
 
     return run
 

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .acquisition import Acquisition
 from .computed import Begin, Computed, Run
 from .device import Computing, choose_device, choose_precision
 from .errors import OutOfMemory
 from .memory import memory_limit
-from .methods.consistency import made_consistent
 from .operators import spline_matrix
+from .physics.acquisition import Acquisition
+from .physics.data_consistency import enforce_data_consistency
+from .physics.presets import provenance_fields
 from .progress import PREPARED, Progress, Stage
 from .request import Plan
 from .restoration import Restoration
@@ -77,7 +78,7 @@ def by_network(
             "licence": card.licence,
             **({"views": len(views(plan_.factors))} if card.restoring else {}),
             **found,
-            **(acquisition.told() if acquisition else {}),
+            **(provenance_fields(acquisition) if acquisition else {}),
         }
 
     def compute(source: Source, into: Into, used: Prepared = ready, number: int = 0, count: int = 1) -> Prepared:
@@ -115,7 +116,9 @@ def _restored(
     detail, doubt = (made, None) if made.ndim == 3 else made
     high = restoration.volume(detail, low)
     missing = restoration.missing(high, low)
-    found = _unexplained(missing) | ({} if restoration.told else {"unexplained_by": restoration.blur})
+    found = _unexplained(missing) | (
+        {} if restoration.told else {"unexplained_by": "slice profiles as wide as the voxels"}
+    )
     expected = None
     if doubt is not None:
         scale = error_scale(card.trust, plan_.factors, restoration.told, contrast)
@@ -167,7 +170,7 @@ def _explaining(
     """The same for all other networks, the result being made to explain the scan."""
     high = np.empty(plan_.target.size, np.float32)
     used = compute(_network_input(low, plan_, references, card.references), lambda used: _slices_first(high, plan_))
-    high, before, missing = made_consistent(high, low, acquisition)
+    high, before, missing = enforce_data_consistency(high, low, acquisition)
     return used, high, Computed({"unexplained_before": f"{before:.2g}", **_unexplained(missing)}, missing)
 
 

@@ -4,28 +4,41 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .grid import Size
+
+WIDTHS = 7
+"""Conditions of networks that know a blur by its width alone: three factors, three widths, the noise."""
+
+RESPONSES = WIDTHS + 12
+"""Conditions of networks that are given what the scan kept of four frequencies along each axis, too."""
 
 
 @dataclass(frozen=True)
 class Cells:
     """Along each axis, that with the largest factor last.
 
-    together  voxels of the scan that the network takes for one, each in a channel of its own
-    fine      cells of what it gives in each voxel of the scan
+    together    voxels of the scan that the network takes for one, each in a channel of its own
+    fine        cells of what it gives in each voxel of the scan
+    conditions  numbers that it is given of the acquisition (see ``restoration.conditions``)
     """
 
     together: Size
     fine: Size
+    conditions: int = WIDTHS
 
     @property
     def factors(self) -> Size:
         """Cells of what the network gives to one voxel of its own."""
         i, j, k = (one * other for one, other in zip(self.together, self.fine, strict=True))
         return i, j, k
+
+    @property
+    def thick(self) -> bool:
+        """Whether it is for slices that stay as fine in their plane as they are."""
+        return self.together == OF_THICK_SLICES.together
 
     @property
     def voxels(self) -> int:
@@ -50,4 +63,5 @@ OF_THICK_SLICES = Cells((2, 2, 1), (1, 1, 3))
 
 def cells_of(architecture: dict[str, Any]) -> Cells:
     """Those of the network that ``networks.build`` makes of it."""
-    return OF_THICK_SLICES if architecture.get("thick_slices") else EACH
+    cells = OF_THICK_SLICES if architecture.get("thick_slices") else EACH
+    return replace(cells, conditions=RESPONSES) if architecture.get("response") else cells

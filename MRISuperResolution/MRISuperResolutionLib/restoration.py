@@ -11,38 +11,37 @@ from typing import Any
 
 import numpy as np
 
-from .acquisition import FWHM_PER_SIGMA, Acquisition, Noise
-from .cells import EACH, Cells
+from .cells import EACH, RESPONSES, Cells
 from .grid import Triple, axes_by_factor
-from .methods.consistency import Consistency, damping_of
-from .methods.scan import Scan
 from .operators import resample
+from .physics.acquisition import Acquisition
+from .physics.data_consistency import DataConsistency, regularization_of
+from .physics.encoding import SliceProfile, like_gaussian
+from .physics.forward_operator import ForwardOperator
 from .views import AS_IT_IS, View
 
 USUAL_NOISE = 0.01
 """Of a clinical scan, as a share of its range."""
 
 UNKNOWN = -1.0
-"""What stands in the conditions for a blur and a noise of which the network is told nothing."""
-
-CONDITIONS = 7
-"""How many numbers ``conditions`` gives."""
+"""What stands in the conditions for a blur and a noise that are not known."""
 
 NOISE_SCALE = 20
 """Brings a noise level of 5 % to 1."""
 
+RESPONSE_AT = (0.5, 0.75, 1.0, 1.5)
+"""Frequencies, in units of the scan's Nyquist frequency, at which a network is given what the scan kept."""
+
 
 def usual_scan(factors: Triple) -> Acquisition:
-    """What a scan of which nothing is said is compared with, to show what a result does not explain of it: a blur as
-    wide as its voxels, a little noise."""
-    return Acquisition(factors, "thickness", noise="rician", noise_level=USUAL_NOISE)
+    """What a scan of which nothing is known is compared with, to show the residual of a result: profiles as wide as
+    its voxels, a little noise."""
+    return Acquisition(factors, (SliceProfile(),) * 3, noise="rician", noise_level=USUAL_NOISE)
 
 
 def sharp_scan(factors: Triple, noise_level: float = USUAL_NOISE) -> Acquisition:
-    """A scan that holds all frequencies up to its own voxels at their full strength: its k-space ends there."""
-    i, j, k = (1 / factor for factor in factors)
-    noise: Noise = "rician" if noise_level else "none"
-    return Acquisition(factors, "none", kspace=(i, j, k), noise=noise, noise_level=noise_level)
+    """A scan whose k-space ends at its own voxels."""
+    return Acquisition.three_d(factors).with_noise(noise_level)
 
 
 class Restoration:
@@ -62,17 +61,16 @@ class Restoration:
         i, j, k = factors = [n / m for n, m in zip(size, low, strict=True)]
         self.told = acquisition is not None
         assumed = acquisition or usual_scan((i, j, k))
-        self.blur = assumed.blur
-        self.scan = Scan(assumed, size, low)
+        self.operator = ForwardOperator(assumed, size, low)
         self.size, self.low, self.cells = tuple(size), tuple(low), cells
         self.order = axes_by_factor(factors)
-        self.conditions = conditions(acquisition, [factors[axis] for axis in self.order])
+        self.conditions = conditions(acquisition, factors, self.order, cells.conditions)
 
     def source(
         self, low: np.ndarray, references: Sequence[np.ndarray] = (), taken: int = 0, view: View = (AS_IT_IS,) * 3
     ) -> np.ndarray:
-        """The network's input (voxels + 7 + cells taken, *space): of the scan [i, j, k] and of references over the
-        same box, on any grid; zeros for those that lack. ``view``: of the space, of all of them."""
+        """The network's input (voxels + conditions + cells taken, *space): of the scan [i, j, k] and of references
+        over the same box, on any grid; zeros for those that lack. ``view``: of the space, of all of them."""
         images = [_gathered(low.transpose(self.order)[view], self.cells.together)]
         space = images[0].shape[1:]
         images += [np.full((1, *space), value, low.dtype) for value in self.conditions]
@@ -101,12 +99,12 @@ class Restoration:
         known of that."""
         if not self.told:
             return high
-        return Consistency(self.scan.matrices).once(high, low, damping_of(self.scan, low))
+        return DataConsistency(self.operator).prox_l2(high, low, regularization_of(self.operator.noise_level))
 
     def missing(self, high: Any, low: Any) -> Any:
         """What the volume ``high`` does not explain of the scan, on the scan's grid; by the usual acquisition where
         nothing is known."""
-        return self.scan.missing(high, low)
+        return self.operator.residual(high, low)
 
     def expected_error(self, doubt: Any) -> Any:
         """The errors to expect [i, j, k] of what the network says of them (*cells): their logarithm."""
@@ -120,20 +118,29 @@ class Restoration:
         return fine.transpose(back) if isinstance(fine, np.ndarray) else fine.permute(back)
 
 
-def conditions(acquisition: Acquisition | None, factors: Sequence[float]) -> list[float]:
-    """What the network is told of the scan: along each axis one over the factor, then the width of the blur over the
-    scan's voxel (0 where there is none); then the noise. ``UNKNOWN`` for what is not known."""
-    scales = [1 / factor for factor in factors]
+def conditions(
+    acquisition: Acquisition | None, factors: Sequence[float], order: Sequence[int] = (0, 1, 2), count: int = 7
+) -> list[float]:
+    """The ``count`` numbers that a network is given of the scan, its axes in their ``order``: along each axis one
+    over the factor; then the width of the blur over the scan's voxel (0: k-space ends); then the noise. ``UNKNOWN``
+    for what is not known. Of networks with a ``response`` then, along each axis, what is kept at ``RESPONSE_AT``."""
+    chosen = [factors[axis] for axis in order]
+    scales = [1 / factor for factor in chosen]
     if acquisition is None:
-        return [*scales, *(0.0 if factor == 1 else UNKNOWN for factor in factors), UNKNOWN]
-    sigmas = [_sigma(acquisition, factor) / factor for factor in factors]
-    return [*scales, *sigmas, NOISE_SCALE * acquisition.noise_level]
-
-
-def _sigma(acquisition: Acquisition, factor: float) -> float:
-    if factor == 1 or acquisition.blur == "none":
-        return 0.0
-    return acquisition.sigma if acquisition.blur == "fixed" else factor / FWHM_PER_SIGMA
+        unknown = [0.0 if factor == 1 else UNKNOWN for factor in chosen]
+        numbers = [*scales, *unknown, UNKNOWN]
+        kept = [UNKNOWN] * (RESPONSES - len(numbers))
+    else:
+        axes = [(acquisition.axes[axis], factor) for axis, factor in zip(order, chosen, strict=True)]
+        widths = [0.0 if factor == 1 else like_gaussian(encoding, factor) for encoding, factor in axes]
+        numbers = [*scales, *widths, NOISE_SCALE * acquisition.noise_level]
+        # axes that stay as they are have nothing to undo
+        kept = [
+            float(encoding.transfer(np.array(f), factor)) if factor > 1 else float(f <= 1)
+            for encoding, factor in axes
+            for f in RESPONSE_AT
+        ]
+    return (numbers + kept)[:count]
 
 
 def _gathered(image: np.ndarray, edges: Sequence[int]) -> np.ndarray:

@@ -11,8 +11,8 @@ from .request import Plan
 from .weights import Card
 
 if TYPE_CHECKING:
-    from .acquisition import Acquisition
     from .methods.base import Method
+    from .physics.acquisition import Acquisition
 
 SPACING_SLACK = 1.25
 """How far beyond the trained voxel sizes a result may lie before it is worth a warning."""
@@ -86,7 +86,7 @@ def _anisotropy(card: Card, grid: Grid, plan: Plan) -> list[str]:
 def check_told(card: Card, acquisition: Acquisition) -> None:
     """Raise RequestError where the blur or the noise lies far beyond what the network of ``card`` learned from."""
     # scipy takes its time
-    from .acquisition import FWHM_PER_SIGMA
+    from .physics.encoding import FWHM_PER_SIGMA, like_gaussian
 
     learned = card.training.get("settings", {})
     if "sigma" not in learned:
@@ -94,10 +94,13 @@ def check_told(card: Card, acquisition: Acquisition) -> None:
     widest = TOLD_SLACK * max(
         learned["sigma"] * (1 + learned["sigma_spread"]), max(acquisition.factors) / FWHM_PER_SIGMA
     )
-    if acquisition.blur == "fixed" and acquisition.sigma > widest:
+    blurs = [
+        like_gaussian(axis, f) * f for axis, f in zip(acquisition.axes, acquisition.factors, strict=True) if f > 1
+    ]
+    if max(blurs, default=0.0) > widest:
         raise RequestError(
             f"the model {card.name} can be told of a blur of up to {widest:.2g} fine voxels at these factors, not of "
-            f"{acquisition.sigma:g}: leave out the blur, or take ibp, lrtv or nmu"
+            f"{max(blurs):.3g}: leave out the blur, or take ibp, lrtv or nmu"
         )
     noisiest = TOLD_SLACK * learned["noise"]
     if acquisition.noise_level > noisiest > 0:

@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from .acquisition import Acquisition
 from .by_method import by_method
 from .by_network import by_network
 from .device import Computing
 from .grid import Grid
 from .intensity import Normalisation, to_type
 from .memory import memory_limit
-from .methods.scan import Scan
 from .models import find_model
 from .needs import needs
+from .physics.acquisition import Acquisition
+from .physics.forward_operator import ForwardOperator
 from .progress import PREPARED, Progress, Silent, Stage
 from .provenance import provenance
 from .reference import on_grid
@@ -104,7 +104,7 @@ def upscale_into(
     acquisition how ``volume`` came from what is sought, if that is known: methods undo it (default: the papers'
                 blur), networks on the scan's own grid too (default: they judge for themselves), and what another
                 network makes is changed so that it explains ``volume``, as closely as the noise allows (see
-                ``methods.consistency.made_consistent``)
+                ``physics.data_consistency``)
     expect_errors
                 whether to compute the errors to expect, of models that tell them; it takes up to a fifth of the time
     contrast    of ``volume`` (T1w, T2w, FLAIR), if it is known: what errors to expect depends on it
@@ -120,7 +120,7 @@ def upscale_into(
     plan_ = plan(volume.grid, chosen, scale, spacing, plane, len(references))
     if acquisition:
         # sizes that do not fit are refused before the work starts
-        Scan(acquisition, plan_.target.size, volume.grid.size)
+        ForwardOperator(acquisition, plan_.target.size, volume.grid.size)
     if isinstance(chosen, Card):
         kept = int(room.bytes_voxel * math.prod(plan_.target.size))
         run = by_network(chosen, plan_, acquisition, computing, progress, kept, expect_errors, contrast)

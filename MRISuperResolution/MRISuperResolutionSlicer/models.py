@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from MRISuperResolutionLib.cells import OF_THICK_SLICES
 from MRISuperResolutionLib.choosing import AUTO
 from MRISuperResolutionLib.weights import SPLINE, Card, catalogue
 
@@ -84,6 +83,6 @@ def _title(card: Card) -> str:
     if "layers" in card.architecture:
         name += f"-{card.architecture['layers']}"
     how = "slice by slice" if card.dimensions == 2 else "whole volume"
-    if card.cells == OF_THICK_SLICES:
+    if card.cells.thick:
         how = "thick slices"
     return f"{name}, {' and '.join(card.contrasts)}, {how}" + (", with a reference" if card.references else "")

@@ -38,10 +38,10 @@ def register() -> None:
 def make_sample(source: Any = None) -> list[Any]:
     """Add the phantom to the scene: 1.25 mm in the plane, slices of 3.6 mm, T1w; returns the new nodes."""
     # scipy is not needed at the start of every Slicer
-    from MRISuperResolutionLib.acquisition import Acquisition
+    from MRISuperResolutionLib.physics.acquisition import Acquisition
 
     truth = phantom((128, 160, 128))
-    acquisition = Acquisition((1.0, 1.0, 128 / 44))
+    acquisition = Acquisition.gaussian((1.0, 1.0, 128 / 44))
     low = Volume(np.rint(acquisition.apply(truth.array)).astype(np.int16), acquisition.grid(truth.grid))
     return [add_volume(low, NAME)]
 

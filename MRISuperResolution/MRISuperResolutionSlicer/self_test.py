@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import slicer
 
-from MRISuperResolutionLib.acquisition import Acquisition
 from MRISuperResolutionLib.grid import Grid
 from MRISuperResolutionLib.phantom import INTENSITIES, brain_phantom
+from MRISuperResolutionLib.physics.acquisition import Acquisition
 from MRISuperResolutionLib.volume import Volume
 from MRISuperResolutionLib.weights import Card
 
@@ -42,7 +42,7 @@ def make_case(card: Card) -> Case:
     flat = phantom(PHANTOM_SIZE, card.contrasts[0])
     truth = Volume(flat.array, Grid(flat.grid.size, flat.grid.spacing, flat.grid.origin, OBLIQUE))
     factors = card.usual_factors
-    acquisition = Acquisition(factors, sigma=card.acquisition["sigma"], radius=card.acquisition["radius"])
+    acquisition = Acquisition.gaussian(factors, card.acquisition["sigma"], card.acquisition["radius"])
     low = Volume(acquisition.apply(truth.array), acquisition.grid(truth.grid))
     source = add_volume(low, f"Phantom {card.contrasts[0]}")
     reference = _reference(truth, card) if card.references else None

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..acquisition import Acquisition
 from ..device import Computing, choose_device, choose_precision
 from ..engine import planned, run_network
 from ..errors import RequestError
@@ -24,6 +23,7 @@ from ..memory import GIB, forget_peak, memory_limit, peak_memory, process_memory
 from ..networks.base import channels_last
 from ..operators import resample
 from ..phantom import brain_phantom
+from ..physics.acquisition import Acquisition
 from ..progress import Quiet
 from ..restoration import Restoration
 from ..streaming import share_to_compute
@@ -220,7 +220,7 @@ def median(work: Callable[[], None], device: torch.device, repeat: int) -> float
 def scan(size: tuple[int, int, int], factors: Triple) -> Volume:
     """A scan of the phantom whose result has about ``size`` voxels, of 1 mm."""
     high = Volume(brain_phantom(size, "T1w"), Grid(size))
-    acquisition = Acquisition(factors)
+    acquisition = Acquisition.gaussian(factors)
     return Volume(acquisition.apply(high.array), acquisition.grid(high.grid))
 
 
@@ -228,7 +228,9 @@ def network_input(card: Card, low: Volume, size: Sequence[int], factors: Triple)
     """float32 (channels, *axes) as the network gets it; intensities normalised roughly."""
     array = low.array / low.array.max()
     if card.restoring:
-        return Restoration(Acquisition(factors), size, low.array.shape, card.cells).source(array, [], card.references)
+        return Restoration(Acquisition.gaussian(factors), size, low.array.shape, card.cells).source(
+            array, [], card.references
+        )
     if "in_plane" not in card.factors:
         array = resample(array, size)
     source = np.zeros((1 + card.references, *array.shape), np.float32)

@@ -20,9 +20,9 @@ from .upscale import add_computing_arguments, computing
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..acquisition import Acquisition
     from ..comparing.case import Case
     from ..comparing.trying import Score
+    from ..physics.acquisition import Acquisition
     from ..training.truth import Truth
 
 
@@ -169,15 +169,15 @@ def _truths(options: argparse.Namespace) -> list[Truth]:
 
 
 def _settings(degradation: Degradation) -> Acquisition:
-    from ..acquisition import Acquisition
+    from ..physics.presets import acquisition_of_blur
 
-    return Acquisition(
+    return acquisition_of_blur(
+        degradation.blur,
         (1, 1, 1),
-        blur=degradation.blur,  # type: ignore[arg-type]
-        sigma=degradation.sigma,
-        radius=degradation.radius,
-        kspace=(degradation.kspace,) * 3,
+        degradation.sigma,
+        degradation.radius,
+        (degradation.kspace,) * 3,
         noise="rician" if degradation.noise else "none",
         noise_level=degradation.noise,
-        sampling=degradation.sampling,  # type: ignore[arg-type]
+        sampling=degradation.sampling,
     )

@@ -49,10 +49,10 @@ def run(options: argparse.Namespace) -> None:
 
     import numpy as np
 
-    from ..acquisition import Acquisition
     from ..errors import RequestError
     from ..files import check_output, read_volume, write_volume
     from ..intensity import exact_type, to_type
+    from ..physics.presets import acquisition_of_blur
     from ..provenance import provenance
     from ..volume import SMALLEST_SIZE, Volume, check_image
 
@@ -63,15 +63,15 @@ def run(options: argparse.Namespace) -> None:
         raise RequestError(f"--seed {options.seed} needs to be 0 or above, and --noise to go with it")
     refuse_to_replace([options.input], options.output)
     factors = tuple(options.scale * 3 if len(options.scale) == 1 else options.scale)
-    acquisition = Acquisition(
-        factors,
+    acquisition = acquisition_of_blur(
         options.blur,
+        factors,
         1.0 if options.sigma is None else options.sigma,
         options.radius,
         tuple(options.kspace),
-        options.noise,
-        options.noise_level,
-        options.sampling,
+        noise=options.noise,
+        noise_level=options.noise_level,
+        sampling=options.sampling,
     )
     high = read_volume(options.input)
     check_image(high)

@@ -60,9 +60,7 @@ def run(options: argparse.Namespace) -> None:
 def _quickest(cards: list[Card]) -> list[Card]:
     """Of each kind of network the one that computes least, of volumes rather than slices; in the order of the
     names. What is for thick slices alone is left out: all else is shown twice as fine."""
-    from ..cells import EACH
-
-    cards = [card for card in cards if card.cells == EACH]
+    cards = [card for card in cards if not card.cells.thick]
     ordered = sorted(cards, key=lambda card: (-card.dimensions, card.cost["operations"]))
     first = {card.architecture["name"]: card for card in reversed(ordered)}
     return sorted(first.values(), key=lambda card: card.name)
@@ -70,10 +68,10 @@ def _quickest(cards: list[Card]) -> list[Card]:
 
 def _try(card: Card, folder: Path, size: tuple[int, int, int], how: Computing) -> Row:
     """Degrade the phantom as ``card`` says, bring it back with spline and with the model, print the figures."""
-    from ..acquisition import Acquisition
     from ..figures import Row, repeated
     from ..files import write_volume
     from ..metrics import voxel_errors
+    from ..physics.acquisition import Acquisition
     from ..upscaling import upscale
     from ..volume import Volume
     from ..weights import SPLINE
@@ -82,7 +80,7 @@ def _try(card: Card, folder: Path, size: tuple[int, int, int], how: Computing) -
     truth = _phantom(card.contrasts[0], size, max(factors))
     plane = "axial" if card.dimensions == 2 else None
     shown = "x".join(f"{f:g}" for f in factors)
-    acquisition = Acquisition(factors, sigma=card.acquisition["sigma"], radius=card.acquisition["radius"])
+    acquisition = Acquisition.gaussian(factors, card.acquisition["sigma"], card.acquisition["radius"])
     low = Volume(acquisition.apply(truth.array), acquisition.grid(truth.grid))
     results = {
         SPLINE: upscale(low, SPLINE, scale=factors),

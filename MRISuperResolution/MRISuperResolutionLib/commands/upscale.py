@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..acquisition import Acquisition
     from ..device import Computing
     from ..grid import Triple
     from ..methods.base import Method
+    from ..physics.acquisition import Acquisition
     from ..progress import Progress
     from ..volume import Volume
     from ..weights import Card
@@ -242,14 +242,14 @@ def _check_further(options: argparse.Namespace, model: Card | Method, told: bool
 
 def _acquisition(options: argparse.Namespace, factors: Triple) -> Acquisition | None:
     """How the scan came from what is sought, where the user tells."""
-    from ..acquisition import Acquisition
-
     if options.blur is None:
         return None
+    from ..physics.presets import acquisition_of_blur
     from ..restoration import USUAL_NOISE, sharp_scan
 
     level = USUAL_NOISE if options.noise_level is None else options.noise_level
     if options.blur == "none":
         return sharp_scan(factors, level)
-    sigma = 1.0 if options.sigma is None else options.sigma
-    return Acquisition(factors, options.blur, sigma, noise="rician" if level else "none", noise_level=level)
+    return acquisition_of_blur(options.blur, factors, 1.0 if options.sigma is None else options.sigma).with_noise(
+        level
+    )

@@ -10,10 +10,12 @@ from functools import cached_property
 
 import numpy as np
 
-from ..acquisition import Acquisition
 from ..errors import RequestError
 from ..grid import Triple
 from ..operators import apply_along_axes, cell_centres, spline_weights
+from ..physics.acquisition import Acquisition
+from ..physics.encoding import KSpace
+from ..physics.presets import in_words
 from ..training.truth import Truth
 from ..volume import Volume, divisible
 
@@ -51,8 +53,10 @@ class Case:
     @property
     def kept(self) -> Triple:
         """Share of the truth's Fourier line along i, j, k that the scanner's volume holds."""
-        acquisition = self.acquisition
-        i, j, k = (share / factor for share, factor in zip(acquisition.kspace, acquisition.factors, strict=True))
+        i, j, k = (
+            getattr(axis, "kept", 1.0) / factor
+            for axis, factor in zip(self.acquisition.axes, self.acquisition.factors, strict=True)
+        )
         return i, j, k
 
     @property
@@ -69,14 +73,10 @@ class Case:
     def _unusual(self) -> list[str]:
         """What differs from a Gaussian blur of one fine voxel, sampled in cells without noise."""
         made = self.acquisition
-        words = [f"k-space {share:g}" for share in made.kspace if share < 1][:1]
-        if made.blur != "fixed":
-            words.append(f"blur {made.blur}")
-        elif made.sigma != 1:
-            words.append(f"sigma {made.sigma:g}")
-        if made.radius is not None:
-            words.append(f"radius {made.radius}")
-        if made.noise != "none":
+        usual = Acquisition.gaussian(made.factors)
+        acting = [axis for axis, factor in zip(made.axes, made.factors, strict=True) if axis.acts(factor)]
+        words = [] if all(axis == usual.axes[0] for axis in acting) else [in_words(made)]
+        if made.noise_level:
             words.append(f"noise {made.noise_level:g}")
         return [*words, *(["corners"] if made.sampling == "corners" else [])]
 
@@ -95,7 +95,7 @@ class Case:
         digest.update(np.ascontiguousarray(self.truth.volume.array).data)
         for array in (self.truth.companions[name] for name in sorted(self.truth.companions)):
             digest.update(np.ascontiguousarray(array).data)
-        settings = {"grid": asdict(self.truth.volume.grid), "acquisition": asdict(self.acquisition)}
+        settings = {"grid": asdict(self.truth.volume.grid), "acquisition": self.acquisition.describe()}
         digest.update(json.dumps([settings, self.plane], sort_keys=True).encode())
         return digest.hexdigest()
 
@@ -107,7 +107,7 @@ def cases(
 
     factors   one number each (all axes; the axes of the slices where there are ``planes``) or three along i, j, k
     planes    degrade slices of these planes; none: volumes
-    settings  all of the acquisition but its factors, with ``kspace`` for each axis that is degraded
+    settings  all of the acquisition but its factors
 
     Raises RequestError where no truth can be used so, and for three factors of slices.
     """
@@ -127,8 +127,9 @@ def _cases(truth: Truth, shape: Sequence[float], planes: Sequence[str], settings
         return
     for plane in (plane for plane in planes if plane in truth.planes):
         axis = truth.volume.grid.slice_axis(plane)
-        kspace = _but_across(axis, settings.kspace)
-        yield Case(truth, replace(settings, factors=_but_across(axis, (shape[0],) * 3), kspace=kspace), plane)
+        first, second, third = (KSpace() if a == axis else encoding for a, encoding in enumerate(settings.axes))
+        factors = _but_across(axis, (shape[0],) * 3)
+        yield Case(truth, replace(settings, factors=factors, axes=(first, second, third)), plane)
 
 
 def _but_across(axis: int, values: Triple) -> Triple:

@@ -13,10 +13,10 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from ..acquisition import Acquisition
 from ..errors import RequestError
 from ..methods.base import Method
-from ..restoration import sharp_scan, usual_scan
+from ..physics.acquisition import Acquisition
+from ..restoration import USUAL_NOISE, sharp_scan
 from ..weights import Card
 
 CONSISTENT, UNTOLD, SHARP, SIGMA = "consistent", "untold", "sharp", "sigma="
@@ -37,7 +37,7 @@ def check_telling(telling: str, method: Method | None) -> None:
     if telling not in ("", CONSISTENT, UNTOLD) and method and not method.undoes:
         raise RequestError(f"{method.name} undoes no blur: leave out +{telling}")
     if telling.startswith(SIGMA):
-        Acquisition((1, 1, 1), sigma=_sigma(telling))
+        Acquisition.gaussian((1, 1, 1), _sigma(telling))
 
 
 def told(telling: str, model: Card | Method, truth: Acquisition) -> Acquisition | None:
@@ -48,7 +48,7 @@ def told(telling: str, model: Card | Method, truth: Acquisition) -> Acquisition 
     if telling == SHARP:
         return sharp_scan(truth.factors)
     if telling.startswith(SIGMA):
-        return replace(usual_scan(truth.factors), blur="fixed", sigma=_sigma(telling))
+        return Acquisition.gaussian(truth.factors, _sigma(telling)).with_noise(USUAL_NOISE)
     return replace(truth, sampling="cells")
 
 

@@ -12,9 +12,9 @@ import numpy as np
 from ..device import Computing
 from ..memory import GIB, forget_peak, peak_memory
 from ..methods.base import Method
-from ..methods.scan import Scan
 from ..metrics import voxel_errors
 from ..noise import noise_of
+from ..physics.forward_operator import ForwardOperator
 from ..progress import Quiet
 from ..tissue import tissue
 from ..upscaling import upscale
@@ -111,8 +111,8 @@ def attempt(method: str, case: Case, computing: Computing, everywhere: bool = Fa
 
 
 def _unexplained(result: Volume, case: Case, low: Volume) -> float:
-    scan = Scan(replace(case.acquisition, sampling="cells"), result.grid.size, low.grid.size)
-    return float(np.sqrt(np.mean(scan.missing(result.array, low.array) ** 2)) / np.ptp(low.array))
+    scan = ForwardOperator(replace(case.acquisition, sampling="cells"), result.grid.size, low.grid.size)
+    return float(np.sqrt(np.mean(scan.residual(result.array, low.array) ** 2)) / np.ptp(low.array))
 
 
 def _limit(high: Volume, case: Case, data_range: float) -> float | None:

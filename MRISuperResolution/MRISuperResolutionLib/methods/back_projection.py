@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from ..acquisition import Acquisition
 from ..operators import resample
+from ..physics.acquisition import Acquisition
+from ..physics.forward_operator import ForwardOperator
 from .base import Method
-from .scan import Scan
 
 ITERATIONS = 10
 """Later ones add 0.05 dB to a scan without noise and take whole decibels from a noisy one (training data)."""
@@ -52,15 +52,15 @@ class BackProjection(Method):
         self, low: np.ndarray, size: Sequence[int], acquisition: Acquisition
     ) -> Iterator[tuple[np.ndarray, float]]:
         """x [i, j, k] float32 and the root mean square of y - D H x: the spline, then after each iteration."""
-        scan = Scan(acquisition, size, low.shape)
+        operator = ForwardOperator(acquisition, size, low.shape)
         low = low.astype(np.float32)
-        enough = max(SMALL_RESIDUAL, scan.noise(low))
+        enough = max(SMALL_RESIDUAL, acquisition.noise_level)
         high = resample(low, size)
         for _ in range(ITERATIONS):
-            missing = low - scan.of(high)
+            missing = low - operator.A(high)
             left = float(np.sqrt(np.mean(missing**2)))
             yield high, left
             if left <= enough:
                 return
             high = high + resample(missing, size)
-        yield high, float(np.sqrt(np.mean((low - scan.of(high)) ** 2)))
+        yield high, float(np.sqrt(np.mean((low - operator.A(high)) ** 2)))

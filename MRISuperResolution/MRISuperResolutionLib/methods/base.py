@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..acquisition import Acquisition
 from ..grid import LARGEST_FACTOR, Triple
+from ..physics.acquisition import Acquisition
 from ..sources import Source
 
 
@@ -66,4 +66,4 @@ class Piecewise(Method):
 
 def assumed_acquisition(factors: Triple) -> Acquisition:
     """The acquisition that is undone where the user says nothing of the scan: the papers' blur of sigma 1."""
-    return Acquisition(factors)
+    return Acquisition.gaussian(factors)

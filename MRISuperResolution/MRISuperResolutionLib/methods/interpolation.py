@@ -11,12 +11,12 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..acquisition import Acquisition
 from ..operators import cell_centres, kernel_weights, spline_matrix
+from ..physics.acquisition import Acquisition
+from ..physics.forward_operator import check_sizes
 from ..rooms import EVERYWHERE
 from ..sources import Interpolated
 from .base import Piecewise
-from .scan import check_sizes
 
 LANCZOS_RADIUS = 5
 """Samples to each side; 4 to 6 are usual, and more ring further."""

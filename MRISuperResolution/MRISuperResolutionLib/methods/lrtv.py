@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..acquisition import Acquisition
 from ..operators import resample
+from ..physics.acquisition import Acquisition
+from ..physics.forward_operator import ForwardOperator
 from .base import Method
 from .regularisers import AXES, gram, laplacian, steepness, thresholded
-from .scan import Scan
 
 ALPHA = 1 / 3
 
@@ -79,7 +79,7 @@ class LRTV(Method):
     ) -> Iterator[tuple[np.ndarray, float]]:
         """x [i, j, k] float32 and its objective: first the spline, then after each iteration, always lower."""
         problem = Problem(
-            Scan(acquisition, size, low.shape),
+            ForwardOperator(acquisition, size, low.shape),
             low.astype(np.float32),
             self.rank * ALPHA,
             self.total_variation + self.noisy_variation * acquisition.noise_level * low.size / math.prod(size),
@@ -112,14 +112,14 @@ class LRTV(Method):
 class Problem:
     """The objective for one scan ``low``; ``rank`` is the weight of each unfolding."""
 
-    scan: Scan
+    operator: ForwardOperator
     low: np.ndarray
     rank: float
     total_variation: float
     softness: float
 
     def objective(self, x: np.ndarray) -> float:
-        data = np.sum((self.scan.of(x) - self.low) ** 2, dtype=np.float64)
+        data = np.sum((self.operator.A(x) - self.low) ** 2, dtype=np.float64)
         ranks = sum(np.sqrt(np.linalg.eigvalsh(gram(x, axis)).clip(0)).sum() for axis in AXES)
         variation = np.sum(steepness(x, self.softness), dtype=np.float64)
         return float(data + self.rank * ranks + self.total_variation * variation)
@@ -129,10 +129,10 @@ class Problem:
         stiffness = self.total_variation / 2 / steepness(x, self.softness)
 
         def normal(z: np.ndarray) -> np.ndarray:
-            return self.scan.transposed(self.scan.of(z)) + laplacian(z, stiffness) + np.float32(pull) * z
+            return self.operator.A_adjoint(self.operator.A(z)) + laplacian(z, stiffness) + np.float32(pull) * z
 
         moved = np.zeros_like(x)
-        residual = self.scan.transposed(self.low) + np.float32(pull) * goal - normal(x)
+        residual = self.operator.A_adjoint(self.low) + np.float32(pull) * goal - normal(x)
         direction, square = residual, np.vdot(residual, residual)
         for _ in range(steps):
             if square == 0:

@@ -13,22 +13,22 @@ from typing import Any, Literal
 import numpy as np
 from scipy import ndimage
 
-from ..acquisition import Acquisition
 from ..errors import RequestError
 from ..operators import resample
+from ..physics.acquisition import Acquisition
+from ..physics.data_consistency import DataConsistency
+from ..physics.forward_operator import ForwardOperator, SeparableOperator
 from .base import Method
-from .consistency import Consistency, cell_mean_matrix
 from .non_local import non_local_mean
-from .scan import Scan
 
-GENTLE: dict[str, Any] = {"damping": 0.1, "rounds": 5}
-EXACT: dict[str, Any] = {"damping": 0.01, "rounds": 50, "tolerance": 5e-4}
-"""Two ways of the correction, for ``Consistency.corrected``."""
+GENTLE: dict[str, Any] = {"regularization": 0.1, "rounds": 5}
+EXACT: dict[str, Any] = {"regularization": 0.01, "rounds": 50, "tolerance": 5e-4}
+"""Two ways of the correction, for ``DataConsistency.iterate``."""
 
 NOISE_LIKE = 3e-3
 """Root mean square in normalised units of what the spline still misses after TRIAL, from which on it is noise."""
 
-TRIAL: dict[str, Any] = {"damping": 0.1, "rounds": 20}
+TRIAL: dict[str, Any] = {"regularization": 0.1, "rounds": 20}
 
 SMALL_CHANGE = 5e-4
 """Root mean square in normalised units of a round after which none follows."""
@@ -78,27 +78,27 @@ class NMU(Method):
         references: Sequence[np.ndarray] = (),
         report: Callable[[float], None] = lambda share: None,
     ) -> np.ndarray:
-        scan = Scan(acquisition, size, low.shape)
+        operator: SeparableOperator = ForwardOperator(acquisition, size, low.shape)
         if any(reference.shape != tuple(size) for reference in references):
             raise RequestError("a reference has another size than the result: put it on the grid of the result first")
         if self.consistency == "cells":
-            matrices = [None if n == m else cell_mean_matrix(m, n) for n, m in zip(low.shape, size, strict=True)]
-        else:
-            matrices = scan.matrices
-        consistency, low = Consistency(matrices), low.astype(np.float32)
+            operator = SeparableOperator(
+                [None if n == m else cell_mean_matrix(m, n) for n, m in zip(low.shape, size, strict=True)]
+            )
+        consistency, low = DataConsistency(operator), low.astype(np.float32)
         high = resample(low, size)
         strength = (self.strength_with_reference if references else self.strength) * typical_deviation(high)
         guides = [(guide, self.strength_of_reference * typical_deviation(guide)) for guide in references]
-        trial = consistency.corrected(high, low, **TRIAL)
-        clean = acquisition.noise_level == 0 and rms(consistency.missing(trial, low)) < NOISE_LIKE
-        high = consistency.corrected(high, low, **GENTLE)
+        trial = consistency.iterate(high, low, **TRIAL)
+        clean = acquisition.noise_level == 0 and rms(operator.residual(trial, low)) < NOISE_LIKE
+        high = consistency.iterate(high, low, **GENTLE)
         for turn in range(self.rounds):
             smooth = non_local_mean(
                 [(high, strength / 2 ** (turn // 2)), *guides],
                 self.radius,
                 lambda share, turn=turn: report((turn + share) / self.rounds),  # type: ignore[misc]
             )
-            before, high = high, consistency.corrected(smooth, low, **(EXACT if clean else GENTLE))
+            before, high = high, consistency.iterate(smooth, low, **(EXACT if clean else GENTLE))
             if rms(high - before) < SMALL_CHANGE:
                 break
         report(1.0)
@@ -107,6 +107,14 @@ class NMU(Method):
 
 def rms(array: np.ndarray) -> float:
     return float(np.sqrt(np.mean(array**2)))
+
+
+def cell_mean_matrix(n_in: int, n_out: int) -> np.ndarray:
+    """(n_out, n_in): the mean over each of ``n_out`` cells, of cells that lie partly in it their part."""
+    faces, inner = np.arange(n_out + 1) * n_in / n_out, np.arange(n_in + 1)
+    ends = np.minimum(faces[1:, None], inner[1:])
+    starts = np.maximum(faces[:-1, None], inner[:-1])
+    return (ends - starts).clip(0) * n_out / n_in
 
 
 def typical_deviation(array: np.ndarray) -> float:

@@ -20,7 +20,7 @@ SIZES: dict[str, Collection[int]] = {
     "references": range(9),
     "dimensions": (2, 3),
     "guidance_layers": range(33),
-    **dict.fromkeys(("gradient_input", "residual", "doubt", "thick_slices"), (False, True)),
+    **dict.fromkeys(("gradient_input", "residual", "doubt", "thick_slices", "response"), (False, True)),
     "factor": range(1, 17),
     **dict.fromkeys(
         ("filters", "hidden_filters", "last_filters", "blocks", "gradient_layers", "refining_layers"), range(1, 1025)

@@ -16,8 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..cells import EACH, OF_THICK_SLICES
-from ..restoration import CONDITIONS
+from ..cells import WIDTHS, cells_of
 from .base import SEEN, Link, Network, changed, changed_as_guided, convolution, initialise
 from .sobel import gradient_magnitude
 
@@ -31,6 +30,9 @@ PLAIN_SHARE = 0.1
 """What intensities and conditions, which are far larger than the detail, are multiplied by, so that the first layers
 do not learn of them alone."""
 
+REFERENCE_CONTRAST = 0.09
+"""The usual size of the differences between a reference's cells within a voxel of the scan."""
+
 USUAL_LOG_ERROR = -4.0
 """Where the expectation of errors begins: at about two hundredths of the range."""
 
@@ -38,10 +40,10 @@ USUAL_LOG_ERROR = -4.0
 class GuidedBlock(nn.Module):
     """x + conv(ReLU(conv(x))) * guidance * (1 + a gain for each filter, linear in the conditions)."""
 
-    def __init__(self, filters: int) -> None:
+    def __init__(self, filters: int, conditions: int = WIDTHS) -> None:
         super().__init__()
         self.first, self.second = convolution(3, filters, filters), convolution(3, filters, filters)
-        self.gain = nn.Linear(CONDITIONS, filters)
+        self.gain = nn.Linear(conditions, filters)
 
     def forward(self, x: Tensor, conditions: Tensor, guidance: Tensor | None) -> Tensor:
         change: Tensor = self.second(torch.relu(self.first(x)))
@@ -49,7 +51,7 @@ class GuidedBlock(nn.Module):
         return x + (change if guidance is None else change * guidance)
 
     def strength(self, conditions: Tensor) -> Tensor:
-        """What the change is multiplied by, (batch, filters, 1, 1, 1), of the conditions (batch, 7)."""
+        """What the change is multiplied by, (batch, filters, 1, 1, 1), of the conditions (batch, conditions)."""
         strength: Tensor = 1 + self.gain(conditions)
         return strength[:, :, None, None, None]
 
@@ -73,13 +75,15 @@ def log_error(found: Tensor) -> Tensor:
 class NullSpaceNet(Network):
     """3 x 3 x 3 head, residual blocks guided by the gradient of the scan, sub-pixel convolution.
 
-    Input: (batch, 1 + 7 + 27 references, *space) on the scan's grid, the axis with the largest factor last: the
-    scan, the conditions as constant images, then each reference as the 27 values in each voxel. Output: (batch, 1,
-    *space * 3), the detail that the cubic spline of the scan lacks, on a grid three times as fine along each axis.
+    Input: (batch, 1 + conditions + 27 references, *space) on the scan's grid, the axis with the largest factor last:
+    the scan, the conditions as constant images, then each reference as the 27 values in each voxel. Output: (batch,
+    1, *space * 3), the detail that the cubic spline of the scan lacks, on a grid three times as fine along each axis.
 
     For ``thick_slices``, which are made finer along the last axis alone, 2 x 2 x 1 voxels of the scan are one of the
-    network's: 4 + 7 + 12 references channels in, and detail that is three times as fine as the scan along that axis
-    out.
+    network's: 4 + conditions + 12 references channels in, and detail that is three times as fine as the scan along
+    that axis out.
+
+    With ``response`` its conditions tell of each axis' frequencies, not of the width of a blur alone.
 
     With ``doubt`` a second output, of the same size, tells which error to expect: its logarithm, learned after
     all the rest from what the rest has found (see ``training.scan_lesson``).
@@ -99,14 +103,16 @@ class NullSpaceNet(Network):
         references: int = 0,
         doubt: bool = False,
         thick_slices: bool = False,
+        response: bool = False,
     ) -> None:
         super().__init__()
         self.filters, self.references = filters, references
-        self.cells = OF_THICK_SLICES if thick_slices else EACH
+        self.options = {name: True for name, on in (("thick_slices", thick_slices), ("response", response)) if on}
+        self.cells = cells_of(self.options)
         self.head = convolution(3, len(self.channels), filters)
         steep = self.cells.voxels
         self.guide = nn.ModuleList(convolution(3, filters if n else steep, filters) for n in range(guidance_layers))
-        self.blocks = nn.ModuleList(GuidedBlock(filters) for _ in range(blocks))
+        self.blocks = nn.ModuleList(GuidedBlock(filters, self.cells.conditions) for _ in range(blocks))
         self.expand = convolution(3, filters, self.cells.count)
         self.doubt = Doubt(filters, self.cells.count) if doubt else None
         # the contrasts and the head, or Sobel and the guidance of all blocks but half of the first
@@ -125,11 +131,11 @@ class NullSpaceNet(Network):
 
     @property
     def inputs(self) -> int:
-        return self.cells.voxels + CONDITIONS + self.cells.count * self.references
+        return self.cells.voxels + self.cells.conditions + self.cells.count * self.references
 
     @property
     def channels(self) -> list[str]:
-        conditions = [f"condition {number}" for number in range(1, 1 + CONDITIONS)]
+        conditions = [f"condition {number}" for number in range(1, 1 + self.cells.conditions)]
         cells = [
             f"reference {number} cell {cell}"
             for number in range(1, 1 + self.references)
@@ -163,7 +169,7 @@ class NullSpaceNet(Network):
             "guidance_layers": len(self.guide),
             "references": self.references,
             "doubt": self.doubt is not None,
-            **({"thick_slices": True} if self.cells == OF_THICK_SLICES else {}),
+            **self.options,
         }
 
     @property
@@ -174,7 +180,12 @@ class NullSpaceNet(Network):
         together = self.cells.together
         scan = shuffled(x[:, : self.cells.voxels], together)
         images = [8 * gradient_magnitude(scan), *local_contrasts(scan)]
-        return torch.cat([PLAIN_SHARE * x, *(gathered(image, together) for image in images)], dim=1)
+        first = self.cells.voxels + self.cells.conditions
+        references = [
+            reference_detail(cells) for cells in x[:, first:].split(self.cells.count, dim=1) if self.references
+        ]
+        plain = [PLAIN_SHARE * x[:, :first], *references]
+        return torch.cat([*plain, *(gathered(image, together) for image in images)], dim=1)
 
     def forward(self, x: Tensor) -> Tensor:
         conditions, seen = self.told(x), self.seen(x)
@@ -200,7 +211,9 @@ class NullSpaceNet(Network):
         return slice(number, number + self.cells.voxels)
 
     def chain(self, corner: Tensor | None = None) -> list[Link]:
-        conditions = next(self.parameters()).new_zeros(1, CONDITIONS) if corner is None else self.told(corner)
+        conditions = (
+            next(self.parameters()).new_zeros(1, self.cells.conditions) if corner is None else self.told(corner)
+        )
         links: list[Link] = []
         for layer in self.guide:
             assert isinstance(layer, nn.Conv3d)
@@ -234,9 +247,9 @@ class NullSpaceNet(Network):
         return torch.cat([shuffled(part, self.factors) for part in outputs], dim=1)
 
     def told(self, x: Tensor) -> Tensor:
-        """The conditions (batch, 7) of the network's input, which are the same everywhere."""
+        """The conditions (batch, conditions) of the network's input, which are the same everywhere."""
         first = self.cells.voxels
-        return x[:, first : first + CONDITIONS, 0, 0, 0]
+        return x[:, first : first + self.cells.conditions, 0, 0, 0]
 
     def guidance(self, gradient: Tensor) -> Tensor | None:
         """Maps (batch, filters, *space) in [0, 2] of 8 |Sobel| (batch, voxels, *space); None without layers."""
@@ -255,6 +268,13 @@ def guiding(found: Tensor, out: Tensor | None = None) -> Tensor:
 
 def _behind(second: Tensor, first: Tensor, out: Tensor | None = None) -> Tensor:
     return torch.cat([first, second], dim=1, out=out)
+
+
+def reference_detail(cells: Tensor) -> Tensor:
+    """The cells of a reference (batch, cells, *space) as what they differ by from their mean, which is what tells of
+    detail, and a small share of the mean."""
+    mean = cells.mean(dim=1, keepdim=True)
+    return (cells - mean) / REFERENCE_CONTRAST + PLAIN_SHARE * mean
 
 
 def local_contrasts(scan: Tensor) -> list[Tensor]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from ..acquisition import FWHM_PER_SIGMA
+from ..physics.encoding import FWHM_PER_SIGMA
 from .plant import Structure
 
 SHELL = (1, 3)

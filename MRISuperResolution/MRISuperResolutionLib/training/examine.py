@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from ..acquisition import Acquisition
 from ..grid import Triple
 from ..networks.base import Network, channels_last
 from ..operators import resample
+from ..physics.acquisition import Acquisition
 from ..restoration import Restoration
 from .checkpoints import GAIN
 from .protocol import Protocol
@@ -54,15 +54,15 @@ class Examiner:
         if own > 1 and not network.restoring:
             factors = [(own, own, 1 if flat else own)]
         kspace = kept_kspace(protocol, network.dimensions)
-        settings = Acquisition((1, 1, 1), sigma=protocol.sigma, radius=protocol.radius, kspace=kspace)
+        settings = Acquisition.gaussian((1, 1, 1), protocol.sigma, protocol.radius, kspace)
         self.pieces = {
-            f"{GAIN} {'x'.join(f'{f:g}' for f in shape)}{'' if told else UNTOLD}": [
-                _piece(truth, replace(settings, factors=able), network, told)
+            f"{GAIN} {'x'.join(f'{f:g}' for f in shape)}{name}": [
+                _piece(truth, scan(settings, able), network, known)
                 for truth in truths
                 if (able := shape if flat else truth.degradable(shape))
             ]
             for shape in factors
-            for told in ((True, False) if network.restoring else (True,))
+            for name, scan, known in _looks(network, protocol)
         }
 
     def __call__(self, network: Network) -> dict[str, float]:
@@ -76,6 +76,27 @@ class Examiner:
     def __deepcopy__(self, memo: object) -> Examiner:
         # a copy of a lesson, such as for the average of its weights, looks at the same volumes
         return self
+
+
+def _looks(
+    network: Network, protocol: Protocol
+) -> list[tuple[str, Callable[[Acquisition, Triple], Acquisition], bool]]:
+    """For each way to look at a volume: its name, what makes the acquisition, and whether it is known."""
+    looks: list[tuple[str, Callable[[Acquisition, Triple], Acquisition], bool]] = []
+    for kind, _ in protocol.acquisitions:
+        if kind == "gaussian":
+            looks.append(("", Acquisition.with_factors, True))
+            if network.restoring and protocol.untold_share:
+                looks.append((UNTOLD, Acquisition.with_factors, False))
+        elif kind == "3d":
+            looks.append((" 3d", lambda _, factors: Acquisition.three_d(factors), True))
+        else:
+            looks.append((" 2d-multislice", _multislice, True))
+    return looks
+
+
+def _multislice(_: Acquisition, factors: Triple) -> Acquisition:
+    return Acquisition.multislice(factors, max(range(3), key=lambda axis: factors[axis]))
 
 
 def _piece(truth: Truth, acquisition: Acquisition, network: Network, told: bool) -> Piece:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from ..acquisition import Acquisition
-from ..cells import OF_THICK_SLICES
 from ..errors import RequestError
 from ..grid import checked_factors
 from ..networks.base import Network
+from ..physics.encoding import Gaussian
 from .protocol import ADVERSARIAL, Protocol, factors_text, highest
 
 SMALLEST_JUDGED = 32
@@ -17,7 +16,7 @@ def check_fit(protocol: Protocol, network: Network) -> None:
     """Raise RequestError, with what to change, where the two do not go together."""
     for end in (-1, 1):
         # checks the sigma that may be drawn
-        Acquisition((1, 1, 1), sigma=protocol.sigma + end * protocol.sigma_spread, radius=protocol.radius)
+        Gaussian(protocol.sigma + end * protocol.sigma_spread, protocol.radius)
     if protocol.loss in ADVERSARIAL:
         _check_adversarial(protocol, network)
     if protocol.loss == "doubt" and network.outputs == 1:
@@ -38,7 +37,7 @@ def _check_factors(protocol: Protocol, network: Network) -> None:
     for choice in protocol.factors:
         if max(checked_factors(highest(choice))) == 1 and protocol.kspace == 1:
             raise RequestError("the factors 1,1,1 leave nothing to learn: give others, as 2,2,2")
-        if network.cells == OF_THICK_SLICES and sorted(highest(choice))[1] > 1:
+        if network.cells.thick and sorted(highest(choice))[1] > 1:
             raise RequestError(
                 f"a network for thick slices makes volumes finer along one axis alone, so {factors_text(choice)} is "
                 "not for it: write factors such as 1,1,2-6"

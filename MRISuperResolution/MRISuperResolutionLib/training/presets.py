@@ -121,6 +121,26 @@ PRESETS: dict[str, Protocol] = {
         ema=0.99,
         precision="bfloat16",
     ),
+    # the same, for scans as scanners make them, with up to two references
+    "scanners": Protocol(
+        architecture={"name": "NullSpaceNet", "response": True, "references": 2},
+        factors=("2,2,2", "2,2,2", "1-4,1-4,1-4", "1,1,2-6", "1,1,2-6", "1,1.5-4,1.5-4"),  # type: ignore[arg-type]
+        patch=48,
+        batch=4,
+        loss="relative",
+        acquisitions="3d:0.45 2d-multislice:0.3 gaussian:0.25",  # type: ignore[arg-type]
+        sigma_spread=0.5,
+        told_spread=0.15,
+        noise=0.04,
+        smoothing=0.5,
+        brightness=0.5,
+        made_references=0.7,
+        drop_reference=0.6,
+        steps=20_000,
+        schedule="cosine",
+        gradient_clip=1.0,
+        ema=0.99,
+    ),
     "gan-cpce": GAN_CPCE,
     "gan-circle": replace(GAN_CPCE, architecture={"name": "CIRCLE"}, loss="circle"),
 }

@@ -27,6 +27,41 @@ def read_factors(given: Any) -> tuple[FactorRange, ...]:
     return tuple(parse_factors(choice) for choice in choices)
 
 
+KINDS = ("gaussian", "3d", "2d-multislice")
+"""The papers' blur; k-space that ends along every axis; a slice profile along the axis with the largest factor."""
+
+Shares = tuple[tuple[str, float], ...]
+
+
+def read_shares(given: Any) -> Shares:
+    """ "3d:0.5 2d-multislice:0.3 gaussian:0.2", or such a mapping, as shares that sum to one.
+
+    Raises RequestError for a kind that is not one of ``KINDS`` and for shares that make no sense.
+    """
+    try:
+        pairs = given.items() if isinstance(given, Mapping) else _pairs(given)
+        shares = [(str(kind), float(share)) for kind, share in pairs]
+    except (TypeError, ValueError):
+        shares = []
+    total = sum(share for _, share in shares)
+    if not shares or not total > 0 or any(kind not in KINDS or share < 0 for kind, share in shares):
+        raise RequestError(
+            f"cannot read the acquisitions {given!r}: write shares of {', '.join(KINDS)}, such as 3d:0.5 gaussian:0.5"
+        )
+    return tuple((kind, share / total) for kind, share in shares)
+
+
+def shares_text(shares: Shares) -> str:
+    """The text that ``read_shares`` reads as ``shares``."""
+    return " ".join(f"{kind}:{share:.6g}" for kind, share in shares)
+
+
+def _pairs(given: Any) -> list[tuple[str, str]]:
+    if not isinstance(given, str):
+        return [(kind, share) for kind, share in given]
+    return [(kind, share) for kind, _, share in (part.partition(":") for part in given.split())]
+
+
 def read_architecture(given: Any) -> dict[str, Any]:
     """The name and the sizes of a network, from a mapping."""
     if not isinstance(given, Mapping) or not all(isinstance(key, str) for key in given):
@@ -94,6 +129,20 @@ class Protocol:
     truncated_share: float = setting(
         0.0,
         explanation="share of those blocks that were hardly blurred: their k-space ends at the scan's own voxels",
+        least=0,
+        most=1,
+    )
+    acquisitions: Shares = setting(
+        (("gaussian", 1.0),),
+        explanation="how often scans are simulated as scanners make them, as 3d:0.5 2d-multislice:0.3 gaussian:0.2 "
+        "(networks on the scan's grid); gaussian: the papers' blur, with sigma and the settings beside it",
+        read=read_shares,
+        write=shares_text,
+    )
+    made_references: float = setting(
+        0.0,
+        explanation="share of references that are made of the volume's own intensities, remapped (networks on the "
+        "scan's grid); all references of such trainings are displaced as badly as users align theirs",
         least=0,
         most=1,
     )

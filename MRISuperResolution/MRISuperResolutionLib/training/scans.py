@@ -12,13 +12,16 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
-from ..acquisition import Acquisition
 from ..errors import RequestError
 from ..grid import Grid, Triple
 from ..networks.base import Network
+from ..physics.acquisition import Acquisition
+from ..physics.encoding import Gaussian
 from ..restoration import Restoration
+from .pairing import coarser, displaced, remapped
 from .patches import BARREN, TISSUE_SHARE
 from .protocol import Protocol, draw_factors
+from .scanners import as_estimated, draw_kind, draw_scan
 from .simulation import FOREGROUND, augmented, draw_acquisition, references_of, tissue_voxel, truncated
 from .truth import Truth
 
@@ -85,18 +88,47 @@ class ScanStream(IterableDataset[Scans]):
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, Restoration]:
         protocol = self.protocol
         images = augmented(self._block(truths, rng), protocol, rng)
-        kept = [r for r in images[1:] if r.any() and rng.random() >= protocol.drop_reference]
-        kspace = (protocol.kspace,) * 3
-        acquisition = draw_acquisition(factors, kspace, protocol, rng)
-        high = seen = images[0]
-        untold = rng.random() < protocol.untold_share
-        if untold and rng.random() < protocol.truncated_share:
+        high, references = images[0], self._references(images, rng)
+        kind = draw_kind(protocol.acquisitions, rng)
+        if kind == "2d-multislice" and sorted(factors)[1] > 1 and not truths[0].in_3d:
+            # all that is made finer lies in the plane of the slices
+            kind = "3d"
+        if kind == "gaussian":
+            low, known = self._blurred(high, factors, rng)
+        else:
+            acquisition = draw_scan(kind, factors, protocol.noise, rng)
+            low = acquisition.apply(high, rng).astype(np.float32)
+            known = as_estimated(acquisition, protocol.told_spread, rng)
+        restoration = Restoration(known, high.shape, low.shape, self.network.cells)
+        return restoration.source(low, references, self.network.references), low, high, restoration
+
+    def _blurred(
+        self, high: np.ndarray, factors: Triple, rng: np.random.Generator
+    ) -> tuple[np.ndarray, Acquisition | None]:
+        """A scan by the papers' blur, and what is known of it."""
+        protocol = self.protocol
+        acquisition = draw_acquisition(factors, (protocol.kspace,) * 3, protocol, rng)
+        seen, blind = high, rng.random() < protocol.untold_share
+        if blind and rng.random() < protocol.truncated_share:
             seen = truncated(high, acquisition.grid(Grid(high.shape)).size)
-            acquisition = replace(acquisition, blur="fixed", sigma=rng.uniform(*HARDLY_BLURRED))
+            acquisition = replace(acquisition, axes=(Gaussian(rng.uniform(*HARDLY_BLURRED)),) * 3)
         low = acquisition.apply(seen, rng)
-        told = None if untold else _told(acquisition, protocol, rng)
-        restoration = Restoration(told, high.shape, low.shape, self.network.cells)
-        return restoration.source(low, kept, self.network.references), low, high, restoration
+        return low, None if blind else as_estimated(acquisition, protocol.told_spread, rng)
+
+    def _references(self, images: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
+        """Those of the block's references that are not dropped; some made of its own intensities, all displaced,
+        where the protocol makes any."""
+        protocol, kept = self.protocol, []
+        for image in images[1:]:
+            made = bool(protocol.made_references) and (not image.any() or rng.random() < protocol.made_references)
+            if rng.random() < protocol.drop_reference or not (made or image.any()):
+                continue
+            reference = remapped(images[0], rng) if made else image
+            if protocol.made_references:
+                reference = displaced(reference, rng.random() ** 2, rng)
+                reference = coarser(reference, rng) if rng.random() < 0.2 else reference
+            kept.append(reference)
+        return kept
 
     def _block(self, truths: Sequence[Truth], rng: np.random.Generator) -> np.ndarray:
         """(1 + references, i, j, k) of a random truth, turned at random; of slices, the axis across them first."""
@@ -140,9 +172,3 @@ class ScanStream(IterableDataset[Scans]):
 
 def _slice_axis(truth: Truth) -> int:
     return truth.volume.grid.slice_axis(truth.planes[0])
-
-
-def _told(acquisition: Acquisition, protocol: Protocol, rng: np.random.Generator) -> Acquisition:
-    """The acquisition as far as it is known: the blur's sigma within a share of ``told_spread``."""
-    error = rng.uniform(-protocol.told_spread, protocol.told_spread)
-    return replace(acquisition, sigma=acquisition.sigma * (1 + error))

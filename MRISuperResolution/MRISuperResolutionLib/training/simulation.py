@@ -6,14 +6,16 @@ Images are float32 (channels, *space) in normalised units: the truth, then its r
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy import fft
 
-from ..acquisition import Acquisition, Blur
 from ..grid import Triple
 from ..networks.base import Network
 from ..operators import resample
+from ..physics.acquisition import Acquisition
+from ..physics.encoding import SliceProfile
 from .augmentation import bent, brightened, draw_turn, smoothed, turned
 from .protocol import Protocol, draw_factors
 from .truth import Truth
@@ -138,20 +140,13 @@ def kept_kspace(protocol: Protocol, dimensions: int, across: int = 2) -> Triple:
 def draw_acquisition(factors: Triple, kspace: Triple, protocol: Protocol, rng: np.random.Generator) -> Acquisition:
     """The protocol's acquisition model, its blur and noise drawn anew for half of the pieces each."""
     sigma, level = protocol.sigma, 0.0
-    blur: Blur = "thickness" if protocol.thickness_share and rng.random() < protocol.thickness_share else "fixed"
+    thick = bool(protocol.thickness_share) and rng.random() < protocol.thickness_share
     if protocol.sigma_spread and rng.random() < 0.5:
         sigma += rng.uniform(-protocol.sigma_spread, protocol.sigma_spread)
     if protocol.noise and rng.random() < 0.5:
         level = rng.uniform(0, protocol.noise)
-    return Acquisition(
-        factors,
-        blur=blur,
-        sigma=sigma,
-        radius=protocol.radius,
-        kspace=kspace,
-        noise="rician" if level else "none",
-        noise_level=level,
-    )
+    acquisition = Acquisition.gaussian(factors, sigma, protocol.radius, kspace).with_noise(level)
+    return replace(acquisition, axes=(SliceProfile(),) * 3) if thick else acquisition
 
 
 def truncated(high: np.ndarray, low: Sequence[int]) -> np.ndarray:

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..acquisition import Acquisition
 from ..device import Computing
 from ..figures import Row, repeated
 from ..grid import Triple
 from ..metrics import voxel_errors
+from ..physics.acquisition import Acquisition
 from ..progress import Quiet
 from ..upscaling import upscale, upscale_in_full
 from ..volume import Volume, divisible
@@ -119,7 +119,7 @@ def _trial(
 ) -> Trial:
     axis = 2 if plane is None else truth.volume.grid.slice_axis(plane)
     kspace = kept_kspace(protocol, card.dimensions, axis)
-    acquisition = Acquisition(factors, sigma=protocol.sigma, radius=protocol.radius, kspace=kspace)
+    acquisition = Acquisition.gaussian(factors, protocol.sigma, protocol.radius, kspace)
     high = divisible(truth.volume, factors)
     low = Volume(acquisition.apply(high.array), acquisition.grid(high.grid))
     names = sorted(truth.companions)[:references]

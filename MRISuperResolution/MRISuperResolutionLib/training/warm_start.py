@@ -29,6 +29,10 @@ def warm_start(network: Network, source: Network) -> None:
         )
     mine = network.state_dict()
     theirs = source.state_dict() | {_name_of_first(source): _widened(network, source)}
+    for name, gain in source.state_dict().items():
+        if name in mine and name.endswith("gain.weight") and mine[name].shape[1] > gain.shape[1]:
+            # conditions that only the new network is given change nothing yet
+            theirs[name] = torch.cat([gain, gain.new_zeros(len(gain), mine[name].shape[1] - gain.shape[1])], dim=1)
     shared = {name: weights for name, weights in theirs.items() if name in mine and mine[name].shape == weights.shape}
     if type(network) is not type(source) or len(shared) < len(mine) // 2:
         raise RequestError("the weights to start from are of another kind of network: choose others")
@@ -69,7 +73,7 @@ def _widened(network: Network, source: Network) -> Tensor:
     if own.shape[0] != weights.shape[0] or own.shape[2:] != weights.shape[2:]:
         raise RequestError("the weights to start from are of another size: choose others")
     wide = own.clone()
-    wide[:, [channel == "gradient" for channel in network.channels]] = 0
+    wide[:, [channel == "gradient" or channel.startswith("condition ") for channel in network.channels]] = 0
     wide[:, [network.channels.index(channel) for channel in source.channels]] = weights
     return wide
 

@@ -1,0 +1,1 @@
+"""How a scanner makes a scan: what each axis keeps of the head, noise, and the way back (data consistency)."""
