@@ -186,9 +186,7 @@ def cosine_matrix(n: int) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def _cosines(n: int) -> np.ndarray:
-    matrix: np.ndarray = fft.dct(np.eye(n), axis=0, norm="ortho")
-    matrix.setflags(write=False)
-    return matrix
+    return np.asarray(fft.dct(np.eye(n), axis=0, norm="ortho"))
 
 
 @lru_cache(maxsize=256)
@@ -200,9 +198,7 @@ def _sampled(encoding: KSpace | SliceProfile, n_high: int, n_low: int) -> np.nda
     centres = (np.arange(n_low) + 0.5) / n_low
     heights = np.where(frequency > 0, math.sqrt(2 / n_high), math.sqrt(1 / n_high))
     samples = np.cos(np.pi * np.outer(centres, np.arange(n_high)[held])) * (heights * kept)[held]
-    matrix = samples @ cosines[held]
-    matrix.setflags(write=False)
-    return matrix
+    return np.asarray(samples @ cosines[held])
 
 
 def _window(name: Window, place: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ def warm_start(network: Network, source: Network) -> None:
     if isinstance(network, ReCNN) and isinstance(source, ReCNN):
         _deepen(network, source)
         return
-    if network.cells != source.cells:
+    if network.cells.thick != source.cells.thick:
         raise RequestError(
             "the weights to start from take the voxels of a scan otherwise (thick_slices): choose others"
         )
