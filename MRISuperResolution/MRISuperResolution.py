@@ -21,17 +21,17 @@ from slicer.ScriptedLoadableModule import (
 from slicer.util import VTKObservationMixin
 
 from MRISuperResolutionLib.errors import RequestError
-from MRISuperResolutionLib.provenance import KEY
-from MRISuperResolutionLib.weights import SPLINE, catalogue
+from MRISuperResolutionLib.io.provenance import KEY
+from MRISuperResolutionLib.models.card import SPLINE, catalogue
 from MRISuperResolutionSlicer import packages, sample_data, speed
-from MRISuperResolutionSlicer.asking import Asked, check
-from MRISuperResolutionSlicer.checks import SCALAR_VOLUME
-from MRISuperResolutionSlicer.choices import Blur, Device, Labelled, Plane, Precision, Resolution
-from MRISuperResolutionSlicer.comparison import Comparison
-from MRISuperResolutionSlicer.doubts import Doubt
+from MRISuperResolutionSlicer.cost_estimate import outlook
 from MRISuperResolutionSlicer.job import Job
-from MRISuperResolutionSlicer.outlook import outlook
 from MRISuperResolutionSlicer.panel import Panel, duration
+from MRISuperResolutionSlicer.parameters import Blur, Device, Labelled, Plane, Precision, Resolution
+from MRISuperResolutionSlicer.quality_maps import Doubt
+from MRISuperResolutionSlicer.request import Asked, check
+from MRISuperResolutionSlicer.slice_views import Comparison
+from MRISuperResolutionSlicer.volume_nodes import SCALAR_VOLUME
 
 DEFAULT_MODEL = "recnn10-t1w"
 

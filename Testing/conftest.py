@@ -12,9 +12,9 @@ from hypothesis import settings
 from rig.fixtures import desk, slicer_5_6, slicer_rig  # noqa: F401
 from volumes import OBLIQUE, blobs, centred_grid, world_of
 
-from MRISuperResolutionLib.cli import main
-from MRISuperResolutionLib.files import write_volume
-from MRISuperResolutionLib.volume import Volume
+from MRISuperResolutionLib.cli.main import main
+from MRISuperResolutionLib.image.volume import Volume
+from MRISuperResolutionLib.io import write_volume
 
 # a busy machine is no failure
 settings.register_profile("no deadline", deadline=None)
@@ -71,7 +71,7 @@ def doubting_weights(weights, tmp_path_factory):
 
 def save(folder, name, network, factors, planes=(), **further):
     """Weights with a card that tells of T1w volumes."""
-    from MRISuperResolutionLib.weights import Card, save_network
+    from MRISuperResolutionLib.models.card import Card, save_network
 
     card = Card(
         name=name,

@@ -6,14 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from MRISuperResolutionLib.ablating.run import protocol_of
-from MRISuperResolutionLib.ablating.studies import STUDIES, find_variant
-from MRISuperResolutionLib.files import write_volume
-from MRISuperResolutionLib.grid import Grid
+from MRISuperResolutionLib.ablation.run import protocol_of
+from MRISuperResolutionLib.ablation.studies import STUDIES, find_variant
+from MRISuperResolutionLib.image.grid import Grid
+from MRISuperResolutionLib.image.phantom import brain_phantom
+from MRISuperResolutionLib.image.volume import Volume
+from MRISuperResolutionLib.io import write_volume
 from MRISuperResolutionLib.networks import build
-from MRISuperResolutionLib.phantom import brain_phantom
-from MRISuperResolutionLib.training.presets import preset
-from MRISuperResolutionLib.volume import Volume
+from MRISuperResolutionLib.training.config.presets import preset
 
 SIZE = (34, 32, 30)
 

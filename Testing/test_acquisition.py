@@ -10,7 +10,7 @@ from volumes import OBLIQUE
 
 from MRISuperResolutionLib.acquisition import Acquisition
 from MRISuperResolutionLib.errors import RequestError
-from MRISuperResolutionLib.grid import Grid
+from MRISuperResolutionLib.image.grid import Grid
 
 FACTORS = [(2, 2, 2), (1, 1, 4), (2.5, 1, 3), (1.3, 3.7, 1)]
 SIZE = (18, 21, 16)

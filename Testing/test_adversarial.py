@@ -10,33 +10,33 @@ from safetensors.torch import save_file
 from torch import nn
 
 from MRISuperResolutionLib.acquisition import Acquisition
-from MRISuperResolutionLib.device import Computing
+from MRISuperResolutionLib.dataset.subjects import Truth, normalised
 from MRISuperResolutionLib.errors import RequestError
-from MRISuperResolutionLib.grid import PLANES, Grid
+from MRISuperResolutionLib.image.grid import PLANES, Grid
+from MRISuperResolutionLib.image.phantom import brain_phantom
+from MRISuperResolutionLib.image.volume import Volume
+from MRISuperResolutionLib.models.card import find_card
 from MRISuperResolutionLib.networks import build
-from MRISuperResolutionLib.phantom import brain_phantom
-from MRISuperResolutionLib.training.adversarial_losses import (
+from MRISuperResolutionLib.pipeline.upscale import upscale
+from MRISuperResolutionLib.runtime.device import Computing
+from MRISuperResolutionLib.training.callbacks import LAST, read_checkpoint
+from MRISuperResolutionLib.training.config.presets import preset
+from MRISuperResolutionLib.training.config.validation import check_fit
+from MRISuperResolutionLib.training.curves import read_curves
+from MRISuperResolutionLib.training.data.patch_dataset import PatchStream
+from MRISuperResolutionLib.training.data.simulation import simulated
+from MRISuperResolutionLib.training.export import export
+from MRISuperResolutionLib.training.losses.adversarial import (
     gradient_penalty,
     joint_sparsifying_transform,
     total_variation,
     wasserstein,
 )
-from MRISuperResolutionLib.training.checkpoints import LAST, read_checkpoint
-from MRISuperResolutionLib.training.circle import CircleLesson
-from MRISuperResolutionLib.training.curves import read_curves
-from MRISuperResolutionLib.training.examine import Examiner
-from MRISuperResolutionLib.training.export import export
-from MRISuperResolutionLib.training.fit import check_fit
-from MRISuperResolutionLib.training.optimisers import rate_at
-from MRISuperResolutionLib.training.patches import PatchStream
-from MRISuperResolutionLib.training.perceptual import STAGES, Perceptual, layout
-from MRISuperResolutionLib.training.presets import preset
+from MRISuperResolutionLib.training.losses.perceptual import STAGES, Perceptual, layout
+from MRISuperResolutionLib.training.modules.gan import CircleLesson
+from MRISuperResolutionLib.training.optim import rate_at
 from MRISuperResolutionLib.training.run import train
-from MRISuperResolutionLib.training.simulation import simulated
-from MRISuperResolutionLib.training.truth import Truth, normalised
-from MRISuperResolutionLib.upscaling import upscale
-from MRISuperResolutionLib.volume import Volume
-from MRISuperResolutionLib.weights import find_card
+from MRISuperResolutionLib.training.validate import Examiner
 
 SIZE = (40, 38, 36)
 

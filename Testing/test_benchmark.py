@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from MRISuperResolutionLib.benchmarking import growth
-from MRISuperResolutionLib.benchmarking.others import (
+from MRISuperResolutionLib.benchmark import growth
+from MRISuperResolutionLib.benchmark.baselines import (
     DEFAULT,
     Task,
     Window,
@@ -16,12 +16,12 @@ from MRISuperResolutionLib.benchmarking.others import (
     monai,
     plain,
 )
-from MRISuperResolutionLib.benchmarking.peak import convolution_peak
-from MRISuperResolutionLib.engine import bytes_per_voxel, planned, run_network
+from MRISuperResolutionLib.benchmark.peak_flops import convolution_peak
+from MRISuperResolutionLib.image.linear_operators import spline_matrix
+from MRISuperResolutionLib.inference.engine import bytes_per_voxel, planned, run_network
+from MRISuperResolutionLib.inference.stream import share_to_compute
+from MRISuperResolutionLib.io.arrays import Channels, Interpolated
 from MRISuperResolutionLib.networks import build
-from MRISuperResolutionLib.operators import spline_matrix
-from MRISuperResolutionLib.sources import Channels, Interpolated
-from MRISuperResolutionLib.streaming import share_to_compute
 
 CPU = torch.device("cpu")
 

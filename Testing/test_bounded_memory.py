@@ -10,12 +10,12 @@ from test_upscaling import CPU, brain, model
 
 from MRISuperResolutionLib import Computing, OutOfMemory, RequestError, upscale
 from MRISuperResolutionLib.acquisition import Acquisition
-from MRISuperResolutionLib.benchmarking.bounded import bounded_runs
-from MRISuperResolutionLib.files import read_volume, room_in_file
-from MRISuperResolutionLib.memory import GIB
-from MRISuperResolutionLib.models import find_model
-from MRISuperResolutionLib.request import plan
-from MRISuperResolutionLib.upscaling import upscale_into
+from MRISuperResolutionLib.benchmark.memory_limited_run import bounded_runs
+from MRISuperResolutionLib.io import read_volume, room_in_file
+from MRISuperResolutionLib.models.registry import find_model
+from MRISuperResolutionLib.pipeline.request import plan
+from MRISuperResolutionLib.pipeline.upscale import upscale_into
+from MRISuperResolutionLib.runtime.memory import GIB
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def weightless(monkeypatch):
     """A process that takes no memory of its own, so that a small limit is one of what is computed."""
     for module in ("engine", "needs"):
         monkeypatch.setattr(f"MRISuperResolutionLib.{module}.process_memory", lambda: 0)
-    monkeypatch.setattr("MRISuperResolutionLib.rooms.AT_ONCE", 2**16)
+    monkeypatch.setattr("MRISuperResolutionLib.io.arrays.AT_ONCE", 2**16)
 
 
 @pytest.mark.parametrize("suffix", [".nii", ".nrrd", ".mha", ".nii.gz"])

@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 
-from MRISuperResolutionLib.choosing import choose, gain
 from MRISuperResolutionLib.errors import RequestError
-from MRISuperResolutionLib.grid import Grid
-from MRISuperResolutionLib.weights import Card, catalogue
+from MRISuperResolutionLib.image.grid import Grid
+from MRISuperResolutionLib.models.card import Card, catalogue
+from MRISuperResolutionLib.pipeline.model_selection import choose, gain
 
 HEAD = Grid((60, 60, 50))
 

@@ -14,9 +14,9 @@ import SimpleITK as sitk
 from conftest import Outcome
 from volumes import OBLIQUE, blobs, centred_grid, world_of
 
-from MRISuperResolutionLib.files import read_header, read_volume, write_volume
-from MRISuperResolutionLib.volume import Volume
-from MRISuperResolutionLib.weights import find_card
+from MRISuperResolutionLib.image.volume import Volume
+from MRISuperResolutionLib.io import read_header, read_volume, write_volume
+from MRISuperResolutionLib.models.card import find_card
 
 KEY = "MRISuperResolution."
 
@@ -243,7 +243,7 @@ def test_a_reference_is_never_replaced(mrisr_here, volume, reference):
     ("code", "unwanted"),
     [
         ("import MRISuperResolutionLib", "torch numpy SimpleITK scipy"),
-        ("import MRISuperResolutionLib.forecast", "torch SimpleITK scipy"),
+        ("import MRISuperResolutionLib.pipeline.cost_estimate", "torch SimpleITK scipy"),
         ("main(['--help'])", "torch numpy SimpleITK scipy"),
         ("main(['upscale', '--help'])", "torch numpy SimpleITK scipy"),
         ("main(['models'])", "torch"),
@@ -255,7 +255,7 @@ def test_nothing_slow_is_imported_in_vain(weights, volume, results, code, unwant
     code = code.replace("IN", str(volume)).replace("OUT", str(results / "out.mha"))
     script = f"""
 import sys
-from MRISuperResolutionLib.cli import main
+from MRISuperResolutionLib.cli.main import main
 try:
     {code}
 except SystemExit as end:
@@ -271,7 +271,7 @@ print(*sys.modules, file=sys.stderr)
 def test_the_first_line_waits_for_nothing_slow():
     script = """
 import sys
-from MRISuperResolutionLib.cli import main
+from MRISuperResolutionLib.cli.main import main
 sys.modules["numpy"] = None
 main(["upscale", "IN", "OUT", "--model", "spline", "--progress", "json"])
 """
@@ -284,7 +284,7 @@ def test_a_missing_package_is_named(weights, volume, results):
     script = f"""
 import sys
 sys.modules["torch"] = None
-from MRISuperResolutionLib.cli import main
+from MRISuperResolutionLib.cli.main import main
 sys.exit(main(["upscale", {str(volume)!r}, {str(results / "out.mha")!r}, "--model", "plain"]))
 """
     environment = {**os.environ, "MRISR_WEIGHTS": str(weights)}
@@ -434,8 +434,8 @@ def test_a_demo_too_small_is_refused(mrisr_here, results, size):
 
 
 def test_the_demo_shows_a_volume_and_slices():
-    from MRISuperResolutionLib.commands.demo import _quickest
-    from MRISuperResolutionLib.weights import catalogue
+    from MRISuperResolutionLib.cli.commands.demo import _quickest
+    from MRISuperResolutionLib.models.card import catalogue
 
     chosen = _quickest(catalogue())
     assert [(card.architecture["name"], card.dimensions) for card in chosen] == [
@@ -745,7 +745,7 @@ def start_stuck(name, *arguments):
 import sys, time
 from pathlib import Path
 import SimpleITK
-from MRISuperResolutionLib.cli import main
+from MRISuperResolutionLib.cli.main import main
 
 def stuck(*arguments):
     if isinstance(arguments[-1], str):

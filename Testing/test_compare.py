@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 from MRISuperResolutionLib.acquisition import Acquisition
-from MRISuperResolutionLib.comparing import run as comparing
-from MRISuperResolutionLib.comparing.case import Case, cases
-from MRISuperResolutionLib.comparing.contenders import contender, family, listed
+from MRISuperResolutionLib.dataset.subjects import Truth
 from MRISuperResolutionLib.errors import RequestError
-from MRISuperResolutionLib.files import write_volume
-from MRISuperResolutionLib.grid import PLANES, Grid
+from MRISuperResolutionLib.evaluation import run as comparing
+from MRISuperResolutionLib.evaluation.case import Case, cases
+from MRISuperResolutionLib.evaluation.entrants import contender, family, listed
+from MRISuperResolutionLib.image.grid import PLANES, Grid
+from MRISuperResolutionLib.image.phantom import brain_phantom
+from MRISuperResolutionLib.image.tissue import tissue
+from MRISuperResolutionLib.image.volume import Volume
+from MRISuperResolutionLib.io import write_volume
 from MRISuperResolutionLib.methods import METHODS
-from MRISuperResolutionLib.phantom import brain_phantom
-from MRISuperResolutionLib.tissue import tissue
-from MRISuperResolutionLib.training.truth import Truth
-from MRISuperResolutionLib.volume import Volume
 
 SIZE = (24, 28, 20)
 
@@ -149,8 +149,8 @@ def test_no_work_is_done_twice(heads, tmp_path, monkeypatch):
         return attempt(method, case, *how)
 
     monkeypatch.setattr(comparing, "attempt", recorded)
-    from MRISuperResolutionLib.device import Computing
-    from MRISuperResolutionLib.training.gather import gather
+    from MRISuperResolutionLib.dataset.load import gather
+    from MRISuperResolutionLib.runtime.device import Computing
 
     chosen = cases(gather(str(heads)), [[2]], [], Acquisition((1, 1, 1)))
 

@@ -11,19 +11,19 @@ from hypothesis import strategies as st
 
 from MRISuperResolutionLib import layers
 from MRISuperResolutionLib.acquisition import Acquisition
-from MRISuperResolutionLib.device import choose_device, choose_precision, processor_has_bfloat16
-from MRISuperResolutionLib.engine import bytes_per_voxel, output_shape, run_network
 from MRISuperResolutionLib.errors import Cancelled, OutOfMemory, RequestError
-from MRISuperResolutionLib.memory import GIB, process_memory
+from MRISuperResolutionLib.image.linear_operators import resample
+from MRISuperResolutionLib.image.phantom import brain_phantom
+from MRISuperResolutionLib.inference.engine import bytes_per_voxel, output_shape, run_network
+from MRISuperResolutionLib.inference.slab_plan import IMAGE_BYTES, SLABS, Slabs, axis_along, choose_slabs
+from MRISuperResolutionLib.inference.stream import run_slabs, share_to_compute
+from MRISuperResolutionLib.inference.tile_plan import ENOUGH, choose_tile, tiles
+from MRISuperResolutionLib.models.card import find_card, load_network
 from MRISuperResolutionLib.networks import build
 from MRISuperResolutionLib.networks.base import Network
-from MRISuperResolutionLib.networks.direct import direct
-from MRISuperResolutionLib.operators import resample
-from MRISuperResolutionLib.phantom import brain_phantom
-from MRISuperResolutionLib.slabs import IMAGE_BYTES, SLABS, Slabs, axis_along, choose_slabs
-from MRISuperResolutionLib.streaming import run_slabs, share_to_compute
-from MRISuperResolutionLib.tiling import ENOUGH, choose_tile, tiles
-from MRISuperResolutionLib.weights import find_card, load_network
+from MRISuperResolutionLib.networks.convolve import direct
+from MRISuperResolutionLib.runtime.device import choose_device, choose_precision, processor_has_bfloat16
+from MRISuperResolutionLib.runtime.memory import GIB, process_memory
 
 CPU = torch.device("cpu")
 

@@ -16,7 +16,10 @@ from volumes import IDENTITY, LEFT_HANDED, OBLIQUE, blobs, centred_grid, random_
 
 from MRISuperResolutionLib import __version__
 from MRISuperResolutionLib.errors import RequestError
-from MRISuperResolutionLib.files import (
+from MRISuperResolutionLib.image.grid import Grid
+from MRISuperResolutionLib.image.intensity import Normalisation
+from MRISuperResolutionLib.image.volume import Volume, check_image
+from MRISuperResolutionLib.io import (
     check_output,
     read_header,
     read_volume,
@@ -24,12 +27,9 @@ from MRISuperResolutionLib.files import (
     to_image,
     write_volume,
 )
-from MRISuperResolutionLib.grid import Grid
-from MRISuperResolutionLib.intensity import Normalisation
-from MRISuperResolutionLib.provenance import KEY, NOTE, provenance
-from MRISuperResolutionLib.reference import on_grid, register
-from MRISuperResolutionLib.rooms import EVERYWHERE
-from MRISuperResolutionLib.volume import Volume, check_image
+from MRISuperResolutionLib.io.arrays import EVERYWHERE
+from MRISuperResolutionLib.io.provenance import KEY, NOTE, provenance
+from MRISuperResolutionLib.pipeline.registration import on_grid, register
 
 SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha")
 GRID = Grid((7, 6, 5), (0.7, 1.1, 3.3), (-80.25, 31.5, 112.125), OBLIQUE)
@@ -453,9 +453,9 @@ FULL_DISK = """
     from pathlib import Path
     import numpy as np
     from MRISuperResolutionLib.errors import RequestError
-    from MRISuperResolutionLib.files import write_volume
-    from MRISuperResolutionLib.grid import Grid
-    from MRISuperResolutionLib.volume import Volume, check_image
+    from MRISuperResolutionLib.io import write_volume
+    from MRISuperResolutionLib.image.grid import Grid
+    from MRISuperResolutionLib.image.volume import Volume, check_image
 
     array = np.random.default_rng(0).standard_normal((40, 40, 40))
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))

@@ -10,19 +10,18 @@ import torch
 from conftest import save
 
 from MRISuperResolutionLib.errors import RequestError
-from MRISuperResolutionLib.forecast import forecast, processor_rate
-from MRISuperResolutionLib.grid import Grid
-from MRISuperResolutionLib.intensity import Normalisation
-from MRISuperResolutionLib.memory import GIB
+from MRISuperResolutionLib.image.grid import Grid
+from MRISuperResolutionLib.image.intensity import Normalisation
+from MRISuperResolutionLib.image.linear_operators import resample
+from MRISuperResolutionLib.image.phantom import brain_phantom
+from MRISuperResolutionLib.inference.scan_restoration import Restoration
+from MRISuperResolutionLib.inference.stream import share_to_compute
+from MRISuperResolutionLib.models.card import catalogue, cost_of, find_card, load_network
 from MRISuperResolutionLib.networks import build
-from MRISuperResolutionLib.operators import resample
-from MRISuperResolutionLib.phantom import brain_phantom
-from MRISuperResolutionLib.request import plan
-from MRISuperResolutionLib.restoration import Restoration
-from MRISuperResolutionLib.skipped import share_left
-from MRISuperResolutionLib.streaming import share_to_compute
-from MRISuperResolutionLib.suitability import contrast_named, warnings
-from MRISuperResolutionLib.weights import catalogue, cost_of, find_card, load_network
+from MRISuperResolutionLib.pipeline.cost_estimate import forecast, processor_rate, share_left
+from MRISuperResolutionLib.pipeline.input_checks import contrast_named, warnings
+from MRISuperResolutionLib.pipeline.request import plan
+from MRISuperResolutionLib.runtime.memory import GIB
 
 SCSR = Path(__file__).parents[1] / "weights" / "baselines" / "scsr-t2w-x2.safetensors"
 THICK = Grid((256, 256, 44), (0.9, 0.9, 3.0))

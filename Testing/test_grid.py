@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 from volumes import IDENTITY
 
 from MRISuperResolutionLib.errors import RequestError
-from MRISuperResolutionLib.grid import PLANES, Grid
+from MRISuperResolutionLib.image.grid import PLANES, Grid
 
 
 def triples(elements):

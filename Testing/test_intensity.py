@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from MRISuperResolutionLib.intensity import Normalisation, exact_type, to_type
+from MRISuperResolutionLib.image.intensity import Normalisation, exact_type, to_type
 
 SMALL_INTEGERS = ("int8", "uint8", "int16", "uint16")
 INTEGERS = (*SMALL_INTEGERS, "int32", "uint32", "int64", "uint64")

@@ -6,12 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from MRISuperResolutionLib.chains import rooms_of, source_of
+from MRISuperResolutionLib.inference.layer_graph import rooms_of, source_of
 from MRISuperResolutionLib.networks import build
 from MRISuperResolutionLib.networks.base import SEEN, convolution
-from MRISuperResolutionLib.networks.direct import direct
-from MRISuperResolutionLib.networks.one_channel import in_one_channel
-from MRISuperResolutionLib.networks.shares import shares_of
+from MRISuperResolutionLib.networks.convolve import direct, in_one_channel
+from MRISuperResolutionLib.networks.fused_upsampling import shares_of
 
 
 @settings(max_examples=20)

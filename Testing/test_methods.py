@@ -11,13 +11,13 @@ from scipy import ndimage
 
 from MRISuperResolutionLib.acquisition import Acquisition
 from MRISuperResolutionLib.errors import RequestError
-from MRISuperResolutionLib.intensity import Normalisation
+from MRISuperResolutionLib.evaluation.metrics import shift
+from MRISuperResolutionLib.image.intensity import Normalisation
+from MRISuperResolutionLib.image.linear_operators import apply_along_axes, cell_centres
+from MRISuperResolutionLib.image.phantom import brain_phantom
 from MRISuperResolutionLib.methods import METHODS
 from MRISuperResolutionLib.methods.base import Method
 from MRISuperResolutionLib.methods.consistency import cell_mean_matrix
-from MRISuperResolutionLib.metrics import shift
-from MRISuperResolutionLib.operators import apply_along_axes, cell_centres
-from MRISuperResolutionLib.phantom import brain_phantom
 
 INTERPOLATIONS = ("nearest", "linear", "bicubic", "spline", "quintic", "sinc")
 OTHERS = ("ibp", "lrtv", "nmu")

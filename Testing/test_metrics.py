@@ -5,9 +5,9 @@ import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from MRISuperResolutionLib import Grid, RequestError, Volume, evaluate
-from MRISuperResolutionLib.metrics import shift
-from MRISuperResolutionLib.operators import apply_along_axes, band_limit_matrix
-from MRISuperResolutionLib.phantom import brain_phantom
+from MRISuperResolutionLib.evaluation.metrics import shift
+from MRISuperResolutionLib.image.linear_operators import apply_along_axes, band_limit_matrix
+from MRISuperResolutionLib.image.phantom import brain_phantom
 
 GRID = Grid((32, 30, 28), (1.0, 1.0, 2.0))
 

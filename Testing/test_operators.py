@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from volumes import IDENTITY, LEFT_HANDED, OBLIQUE, centred_grid, world_of
 
-from MRISuperResolutionLib.operators import (
+from MRISuperResolutionLib.image.linear_operators import (
     apply_along_axes,
     band_limit_matrix,
     gaussian_matrix,

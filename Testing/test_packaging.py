@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from volumes import blobs, centred_grid, world_of
 
-from MRISuperResolutionLib.files import read_volume, write_volume
-from MRISuperResolutionLib.volume import Volume
+from MRISuperResolutionLib.image.volume import Volume
+from MRISuperResolutionLib.io import read_volume, write_volume
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULE = ROOT / "MRISuperResolution"
@@ -48,7 +48,9 @@ def installed(tmp_path_factory):
 
 def run_installed(folder, *arguments, **options):
     """``mrisr`` from the installed files alone, whatever else this Python knows."""
-    program = "import sys; sys.path[:0] = [sys.argv.pop(1)]; from MRISuperResolutionLib.cli import main; exit(main())"
+    program = (
+        "import sys; sys.path[:0] = [sys.argv.pop(1)]; from MRISuperResolutionLib.cli.main import main; exit(main())"
+    )
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("MRISR", "PYTHONPATH"))}
     return subprocess.run(
         [sys.executable, "-c", program, str(folder), *map(str, arguments)],

@@ -7,21 +7,21 @@ import pytest
 import torch
 from torch import nn
 
-from MRISuperResolutionLib.engine import bytes_per_voxel, run_network
+from MRISuperResolutionLib.dataset.subjects import Truth, normalised
 from MRISuperResolutionLib.errors import RequestError
-from MRISuperResolutionLib.grid import PLANES, Grid
+from MRISuperResolutionLib.image.grid import PLANES, Grid
+from MRISuperResolutionLib.image.phantom import brain_phantom
+from MRISuperResolutionLib.image.volume import Volume
+from MRISuperResolutionLib.inference.engine import bytes_per_voxel, run_network
 from MRISuperResolutionLib.networks import build
 from MRISuperResolutionLib.networks.base import convolutions, initialise
 from MRISuperResolutionLib.networks.discriminators import CIRCLECritic, CPCECritic
 from MRISuperResolutionLib.networks.gan_circle import falling
-from MRISuperResolutionLib.phantom import brain_phantom
+from MRISuperResolutionLib.pipeline.upscale import upscale
+from MRISuperResolutionLib.training.config.presets import preset
 from MRISuperResolutionLib.training.export import export
-from MRISuperResolutionLib.training.presets import preset
 from MRISuperResolutionLib.training.run import train
-from MRISuperResolutionLib.training.truth import Truth, normalised
 from MRISuperResolutionLib.training.warm_start import warm_start
-from MRISuperResolutionLib.upscaling import upscale
-from MRISuperResolutionLib.volume import Volume
 
 SMALL = [
     {"name": "SRCNN3D", "filters": 3, "hidden_filters": 2},

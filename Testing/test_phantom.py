@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from MRISuperResolutionLib.acquisition import Acquisition
-from MRISuperResolutionLib.operators import resample
-from MRISuperResolutionLib.phantom import brain_phantom
+from MRISuperResolutionLib.image.linear_operators import resample
+from MRISuperResolutionLib.image.phantom import brain_phantom
 
 SIZE = (48, 60, 44)
 

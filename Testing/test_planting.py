@@ -7,15 +7,23 @@ import pytest
 from scipy import ndimage
 
 from MRISuperResolutionLib.acquisition import Acquisition
-from MRISuperResolutionLib.comparing.case import Case
-from MRISuperResolutionLib.device import Computing
-from MRISuperResolutionLib.grid import PLANES, Grid
-from MRISuperResolutionLib.planting.judge import Verdict, invented, judged, share_found
-from MRISuperResolutionLib.planting.plant import APART, REACH, SHAPES, Shape, planted, quiet_places, structures
-from MRISuperResolutionLib.planting.report import markdown
-from MRISuperResolutionLib.planting.run import TRUTH, Planting, harvests
-from MRISuperResolutionLib.training.truth import Truth
-from MRISuperResolutionLib.volume import Volume
+from MRISuperResolutionLib.dataset.subjects import Truth
+from MRISuperResolutionLib.evaluation.case import Case
+from MRISuperResolutionLib.evaluation.detectability.detection import Verdict, invented, judged, share_found
+from MRISuperResolutionLib.evaluation.detectability.lesion_insertion import (
+    APART,
+    REACH,
+    SHAPES,
+    Shape,
+    planted,
+    quiet_places,
+    structures,
+)
+from MRISuperResolutionLib.evaluation.detectability.report import markdown
+from MRISuperResolutionLib.evaluation.detectability.study import TRUTH, Planting, harvests
+from MRISuperResolutionLib.image.grid import PLANES, Grid
+from MRISuperResolutionLib.image.volume import Volume
+from MRISuperResolutionLib.runtime.device import Computing
 
 SIZE = (52, 54, 56)
 
@@ -125,7 +133,7 @@ def test_methods_are_told_apart():
 
 
 def test_from_the_shell(mrisr_here, tmp_path):
-    from MRISuperResolutionLib.files import write_volume
+    from MRISuperResolutionLib.io import write_volume
 
     write_volume(Volume(ground(), Grid(SIZE)), tmp_path / "head_T1w.nii.gz")
     out = tmp_path / "planted.md"

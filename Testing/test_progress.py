@@ -6,7 +6,7 @@ import os
 import pytest
 
 from MRISuperResolutionLib import __version__
-from MRISuperResolutionLib.progress import PREPARED, JsonLines
+from MRISuperResolutionLib.runtime.progress import PREPARED, JsonLines
 
 
 @pytest.fixture

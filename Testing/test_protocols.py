@@ -12,41 +12,41 @@ import torch
 import yaml
 from torch.utils.data import DataLoader
 
-from MRISuperResolutionLib.cli import main
-from MRISuperResolutionLib.commands.train import add_options
-from MRISuperResolutionLib.device import Computing
+from MRISuperResolutionLib.cli.commands.train import add_options
+from MRISuperResolutionLib.cli.main import main
+from MRISuperResolutionLib.dataset.subjects import Truth, normalised
 from MRISuperResolutionLib.errors import RequestError
-from MRISuperResolutionLib.files import write_volume
-from MRISuperResolutionLib.grid import PLANES, Grid
+from MRISuperResolutionLib.image.grid import PLANES, Grid
+from MRISuperResolutionLib.image.phantom import brain_phantom
+from MRISuperResolutionLib.image.volume import Volume
+from MRISuperResolutionLib.io import write_volume
+from MRISuperResolutionLib.models.card import Card, find_card, load_network, read_card, save_network
 from MRISuperResolutionLib.networks import build
 from MRISuperResolutionLib.networks.base import SCHEMES, initialise
 from MRISuperResolutionLib.networks.recnn import ReCNN
-from MRISuperResolutionLib.phantom import brain_phantom
-from MRISuperResolutionLib.request import plan
-from MRISuperResolutionLib.training.augmentation import bent, brightened, draw_turn, turned
-from MRISuperResolutionLib.training.export import export
-from MRISuperResolutionLib.training.fit import check_fit
-from MRISuperResolutionLib.training.job import Job
-from MRISuperResolutionLib.training.losses import gradient_loss, loss_of
-from MRISuperResolutionLib.training.optimisers import OPTIMISERS, make_optimiser
-from MRISuperResolutionLib.training.patches import PatchStream
-from MRISuperResolutionLib.training.presets import PRESETS, preset
-from MRISuperResolutionLib.training.protocol import ADVERSARIAL, Protocol, draw_factors, parse_factors
-from MRISuperResolutionLib.training.run import train
-from MRISuperResolutionLib.training.settings import setting
-from MRISuperResolutionLib.training.settings_file import (
+from MRISuperResolutionLib.pipeline.request import plan
+from MRISuperResolutionLib.pipeline.upscale import upscale
+from MRISuperResolutionLib.runtime.device import Computing
+from MRISuperResolutionLib.training.config.fields import setting
+from MRISuperResolutionLib.training.config.presets import PRESETS, preset
+from MRISuperResolutionLib.training.config.run_config import Job
+from MRISuperResolutionLib.training.config.train_config import ADVERSARIAL, Protocol, draw_factors, parse_factors
+from MRISuperResolutionLib.training.config.validation import check_fit
+from MRISuperResolutionLib.training.config.yaml_file import (
     make_job,
     make_protocol,
     overridden,
     read_settings,
     settings_text,
 )
-from MRISuperResolutionLib.training.teaching import make_stream
-from MRISuperResolutionLib.training.truth import Truth, normalised
+from MRISuperResolutionLib.training.data.augmentation import bent, brightened, draw_turn, turned
+from MRISuperResolutionLib.training.data.patch_dataset import PatchStream
+from MRISuperResolutionLib.training.export import export
+from MRISuperResolutionLib.training.losses.reconstruction import gradient_loss, loss_of
+from MRISuperResolutionLib.training.modules.factory import make_stream
+from MRISuperResolutionLib.training.optim import OPTIMISERS, make_optimiser
+from MRISuperResolutionLib.training.run import train
 from MRISuperResolutionLib.training.warm_start import warm_start
-from MRISuperResolutionLib.upscaling import upscale
-from MRISuperResolutionLib.volume import Volume
-from MRISuperResolutionLib.weights import Card, find_card, load_network, read_card, save_network
 
 CPU = Computing(device="cpu")
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from MRISuperResolutionLib import Acquisition, Computing, Grid, Volume, evaluate, read_volume, upscale
-from MRISuperResolutionLib.metrics import shift
+from MRISuperResolutionLib.evaluation.metrics import shift
 
 DATA = os.environ.get("MRISR_DATA")
 

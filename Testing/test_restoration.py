@@ -9,30 +9,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from MRISuperResolutionLib.acquisition import FWHM_PER_SIGMA, Acquisition
-from MRISuperResolutionLib.cells import EACH, OF_THICK_SLICES
-from MRISuperResolutionLib.device import Computing
+from MRISuperResolutionLib.dataset.subjects import Truth
 from MRISuperResolutionLib.errors import RequestError
-from MRISuperResolutionLib.grid import PLANES, Grid
+from MRISuperResolutionLib.image.grid import PLANES, Grid
+from MRISuperResolutionLib.image.linear_operators import resample
+from MRISuperResolutionLib.image.phantom import brain_phantom
+from MRISuperResolutionLib.image.volume import Volume
+from MRISuperResolutionLib.inference.scan_restoration import Restoration, conditions, sharp_scan, usual_scan
+from MRISuperResolutionLib.models.card import error_scale, find_card, load_network
 from MRISuperResolutionLib.networks import build
 from MRISuperResolutionLib.networks.base import initialise
 from MRISuperResolutionLib.networks.null_space import NullSpaceNet, gathered, shuffled
-from MRISuperResolutionLib.operators import resample
-from MRISuperResolutionLib.phantom import brain_phantom
-from MRISuperResolutionLib.restoration import Restoration, conditions, sharp_scan, usual_scan
+from MRISuperResolutionLib.networks.spec import EACH, OF_THICK_SLICES
+from MRISuperResolutionLib.pipeline.upscale import upscale
+from MRISuperResolutionLib.runtime.device import Computing
 from MRISuperResolutionLib.training.calibration import Expectation, calibration
-from MRISuperResolutionLib.training.examine import Examiner
+from MRISuperResolutionLib.training.config.presets import preset
+from MRISuperResolutionLib.training.data.scan_dataset import ScanStream
+from MRISuperResolutionLib.training.data.simulation import truncated
 from MRISuperResolutionLib.training.export import export
-from MRISuperResolutionLib.training.finetuning import finetuning
-from MRISuperResolutionLib.training.presets import preset
+from MRISuperResolutionLib.training.finetune import finetuning
+from MRISuperResolutionLib.training.modules.factory import make_stream
 from MRISuperResolutionLib.training.run import train
-from MRISuperResolutionLib.training.scans import ScanStream
-from MRISuperResolutionLib.training.simulation import truncated
-from MRISuperResolutionLib.training.teaching import make_stream
-from MRISuperResolutionLib.training.truth import Truth
-from MRISuperResolutionLib.trust import error_scale
-from MRISuperResolutionLib.upscaling import upscale
-from MRISuperResolutionLib.volume import Volume
-from MRISuperResolutionLib.weights import find_card, load_network
+from MRISuperResolutionLib.training.validate import Examiner
 
 SIZE = (36, 40, 32)
 
@@ -345,7 +344,7 @@ def test_volumes_too_small_for_a_block_are_refused():
 
 
 def test_it_learns_which_errors_to_expect(tmp_path, capsys):
-    from MRISuperResolutionLib.upscaling import upscale_in_full
+    from MRISuperResolutionLib.pipeline.upscale import upscale_in_full
 
     truths = [truth(), dataclasses.replace(truth("validate"), subject="other")]
     first = export(

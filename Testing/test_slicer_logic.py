@@ -21,8 +21,8 @@ from slicer_scene import (
 from volumes import blobs, centred_grid, world_of
 
 from MRISuperResolutionLib.errors import RequestError
-from MRISuperResolutionLib.phantom import brain_phantom
-from MRISuperResolutionLib.weights import find_card
+from MRISuperResolutionLib.image.phantom import brain_phantom
+from MRISuperResolutionLib.models.card import find_card
 
 
 @pytest.fixture
@@ -343,7 +343,7 @@ def test_what_a_crash_left_in_the_temporary_folder_is_removed(slicer_rig, logic)
 
 
 def test_a_result_that_slicer_has_no_memory_for_is_refused(logic, monkeypatch):
-    monkeypatch.setattr("MRISuperResolutionSlicer.asking.available_memory", lambda: 10**6)
+    monkeypatch.setattr("MRISuperResolutionSlicer.request.available_memory", lambda: 10**6)
     assert "in Slicer, and 0.0 GiB are free" in refused(logic, add_head(), model="spline", scale=8)
 
 
@@ -353,7 +353,7 @@ def test_memory_that_is_gone_when_the_result_is_there_is_told(slicer_rig, logic,
 
     job = logic.process(add_head(), model="spline", wait=False)
     nodes = slicer.mrmlScene.GetNumberOfNodes()
-    monkeypatch.setattr("MRISuperResolutionSlicer.asking.available_memory", lambda: 0)
+    monkeypatch.setattr("MRISuperResolutionSlicer.request.available_memory", lambda: 0)
     slicer_rig.spin(lambda: not job.is_running, timeout=30)
     assert "0.0 GiB are free" in job.error
     assert slicer.mrmlScene.GetNumberOfNodes() == nodes

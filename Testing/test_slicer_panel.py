@@ -14,7 +14,7 @@ from slicer_scene import MODULE, add_head, add_transform, add_volume, choose
 from volumes import blobs, centred_grid, world_of
 
 from MRISuperResolutionLib import skipped
-from MRISuperResolutionLib.phantom import brain_phantom
+from MRISuperResolutionLib.image.phantom import brain_phantom
 
 SCENE_CHOICES = {
     "model": "plain",
@@ -89,7 +89,7 @@ def looks(monkeypatch):
         found.append(plan.target.size)
         return share_left(array, card, plan)
 
-    monkeypatch.setattr("MRISuperResolutionLib.skipped.share_left", counted)
+    monkeypatch.setattr("MRISuperResolutionLib.pipeline.cost_estimate.share_left", counted)
     monkeypatch.setattr("MRISuperResolutionSlicer.speed.rate", lambda device: 1e4)
     return found
 
@@ -124,7 +124,7 @@ def test_the_outlook_of_a_constant_or_huge_volume_takes_all_for_tissue(slicer_ri
     panel.ui.inputSelector.setCurrentNode(add_volume(np.zeros((40, 40, 40), np.int16), centred_grid((40, 40, 40))))
     constant = hours(panel)
     array = np.pad(brain_phantom((16, 16, 16)), 12)
-    monkeypatch.setattr("MRISuperResolutionSlicer.outlook.MOST_VOXELS", 80**3 - 1)
+    monkeypatch.setattr("MRISuperResolutionSlicer.cost_estimate.MOST_VOXELS", 80**3 - 1)
     looks.clear()
     panel.ui.inputSelector.setCurrentNode(add_volume(array, centred_grid(array.shape)))
     assert hours(panel) == constant

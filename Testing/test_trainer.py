@@ -12,18 +12,18 @@ import numpy as np
 import pytest
 import torch
 
-from MRISuperResolutionLib.cli import main
-from MRISuperResolutionLib.files import write_volume
-from MRISuperResolutionLib.grid import Grid
+from MRISuperResolutionLib.cli.main import main
+from MRISuperResolutionLib.dataset.load import gather
+from MRISuperResolutionLib.image.grid import Grid
+from MRISuperResolutionLib.image.phantom import brain_phantom
+from MRISuperResolutionLib.image.volume import Volume
+from MRISuperResolutionLib.io import write_volume
+from MRISuperResolutionLib.models.card import find_card
 from MRISuperResolutionLib.networks import build
-from MRISuperResolutionLib.phantom import brain_phantom
-from MRISuperResolutionLib.training.checkpoints import BEST, LAST, read_checkpoint, weights_in
+from MRISuperResolutionLib.training.callbacks import BEST, LAST, read_checkpoint, weights_in
+from MRISuperResolutionLib.training.config.presets import preset
 from MRISuperResolutionLib.training.curves import read_curves, running_mean
-from MRISuperResolutionLib.training.examine import Examiner
-from MRISuperResolutionLib.training.gather import gather
-from MRISuperResolutionLib.training.presets import preset
-from MRISuperResolutionLib.volume import Volume
-from MRISuperResolutionLib.weights import find_card
+from MRISuperResolutionLib.training.validate import Examiner
 
 SIZE = (34, 32, 30)
 
@@ -84,7 +84,7 @@ def whole(data, tmp_path_factory):
 
 
 AFTER_STEP_8 = """
-from MRISuperResolutionLib.training.checkpoints import Checkpoints
+from MRISuperResolutionLib.training.callbacks import Checkpoints
 save = Checkpoints.on_train_batch_end
 def die(self, trainer, *rest):
     if trainer.global_step == 8:
@@ -106,7 +106,7 @@ os.fsync = die
 """
 
 RANK_1_DIES = """
-from MRISuperResolutionLib.training.lesson import Lesson
+from MRISuperResolutionLib.training.modules.base import Lesson
 step = Lesson.training_step
 def die(self, *rest):
     if self.global_step == 4 and self.global_rank == 1:
@@ -138,7 +138,7 @@ def children(data, tmp_path_factory):
 
 def child(arguments, before, env=None):
     """``mrisr``, with the Python statements ``before`` ahead of it."""
-    code = f"import os, sys\n{before}\nfrom MRISuperResolutionLib.cli import main\nsys.exit(main({arguments!r}))"
+    code = f"import os, sys\n{before}\nfrom MRISuperResolutionLib.cli.main import main\nsys.exit(main({arguments!r}))"
     return started_as([sys.executable, "-c", code], env)
 
 

@@ -9,27 +9,27 @@ import torch
 from scipy import ndimage
 
 from MRISuperResolutionLib.acquisition import Acquisition
-from MRISuperResolutionLib.cli import main
+from MRISuperResolutionLib.cli.main import main
+from MRISuperResolutionLib.dataset.subjects import COLUMNS, read_manifest
 from MRISuperResolutionLib.errors import RequestError
-from MRISuperResolutionLib.files import write_volume
-from MRISuperResolutionLib.grid import Grid
+from MRISuperResolutionLib.image.grid import Grid
+from MRISuperResolutionLib.image.linear_operators import resample
+from MRISuperResolutionLib.image.phantom import brain_phantom
+from MRISuperResolutionLib.image.tissue import noise_of
+from MRISuperResolutionLib.image.volume import Volume
+from MRISuperResolutionLib.io import write_volume
+from MRISuperResolutionLib.models.card import find_card
 from MRISuperResolutionLib.networks import build
-from MRISuperResolutionLib.noise import noise_of
-from MRISuperResolutionLib.operators import resample
-from MRISuperResolutionLib.phantom import brain_phantom
+from MRISuperResolutionLib.pipeline.upscale import upscale
+from MRISuperResolutionLib.training.config.presets import preset
+from MRISuperResolutionLib.training.config.train_config import draw_factors, parse_factors
+from MRISuperResolutionLib.training.data.patch_dataset import PatchStream
 from MRISuperResolutionLib.training.export import export
-from MRISuperResolutionLib.training.lesson import rate_at
-from MRISuperResolutionLib.training.noise import beyond_noise
-from MRISuperResolutionLib.training.patches import PatchStream
-from MRISuperResolutionLib.training.presets import preset
-from MRISuperResolutionLib.training.protocol import draw_factors, parse_factors
+from MRISuperResolutionLib.training.losses.reconstruction import beyond_noise
+from MRISuperResolutionLib.training.modules.base import rate_at
 from MRISuperResolutionLib.training.run import noted_commands, train
-from MRISuperResolutionLib.training.trial import trials
-from MRISuperResolutionLib.training.truth import COLUMNS, read_manifest
 from MRISuperResolutionLib.training.warm_start import warm_start
-from MRISuperResolutionLib.upscaling import upscale
-from MRISuperResolutionLib.volume import Volume
-from MRISuperResolutionLib.weights import find_card
+from MRISuperResolutionLib.training.weights_report import trials
 
 SIZE = (72, 70, 68)
 

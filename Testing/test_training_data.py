@@ -14,17 +14,17 @@ import pytest
 import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 
+from MRISuperResolutionLib.dataset.load import gather
+from MRISuperResolutionLib.dataset.subjects import Truth, read_manifest
 from MRISuperResolutionLib.errors import RequestError
-from MRISuperResolutionLib.files import from_image, read_volume, to_image, write_volume
-from MRISuperResolutionLib.grid import PLANES, Grid
+from MRISuperResolutionLib.image.grid import PLANES, Grid
+from MRISuperResolutionLib.image.phantom import HEAD_MM, brain_phantom
+from MRISuperResolutionLib.image.volume import Volume
+from MRISuperResolutionLib.io import from_image, read_volume, to_image, write_volume
 from MRISuperResolutionLib.networks import build
-from MRISuperResolutionLib.phantom import HEAD_MM, brain_phantom
 from MRISuperResolutionLib.training import truth as truth_module
-from MRISuperResolutionLib.training.gather import gather
-from MRISuperResolutionLib.training.patches import PatchStream
-from MRISuperResolutionLib.training.presets import preset
-from MRISuperResolutionLib.training.truth import Truth, read_manifest
-from MRISuperResolutionLib.volume import Volume
+from MRISuperResolutionLib.training.config.presets import preset
+from MRISuperResolutionLib.training.data.patch_dataset import PatchStream
 
 DATA = os.environ.get("MRISR_DATA")
 
@@ -349,7 +349,7 @@ def test_companions_are_registered_on_request(tmp_path, monkeypatch):
     assert found.shape == fixed.grid.size
     wanted = phantom(fixed.grid.size, "T2w", noise=0.0)
     assert np.corrcoef(found.ravel(), wanted.ravel())[0, 1] > 0.9
-    monkeypatch.delattr("MRISuperResolutionLib.training.gather.on_grid")
+    monkeypatch.delattr("MRISuperResolutionLib.dataset.load.on_grid")
     assert_same(gather(str(tmp_path), register=True, cache=cache), truths)
 
 
@@ -357,7 +357,7 @@ def test_scans_that_cannot_be_aligned_are_refused_together(tmp_path, monkeypatch
     def nothing_in_common(reference, target, moving_to):
         raise RequestError(f"cannot align the reference {reference.name}")
 
-    monkeypatch.setattr("MRISuperResolutionLib.training.gather.on_grid", nothing_in_common)
+    monkeypatch.setattr("MRISuperResolutionLib.dataset.load.on_grid", nothing_in_common)
     put(tmp_path / "a_T1w.nii.gz")
     put(tmp_path / "a_T2w.nii.gz", size=(24, 22, 22))
     with pytest.raises(RequestError, match=r"2 volumes .*a_T2w\.nii\.gz.*a_T1w\.nii\.gz"):
@@ -438,7 +438,7 @@ def test_a_cache_that_cannot_be_written_to_is_refused(pair, tmp_path):
 def test_two_processes_share_a_cache(pair, tmp_path):
     cache = tmp_path / "cache"
     program = (
-        "import sys; from pathlib import Path; from MRISuperResolutionLib.training.gather import gather; "
+        "import sys; from pathlib import Path; from MRISuperResolutionLib.dataset.load import gather; "
         "gather(sys.argv[1], cache=Path(sys.argv[2]))"
     )
     library = str(Path(truth_module.__file__).parents[2])

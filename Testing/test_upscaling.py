@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from MRISuperResolutionLib import Cancelled, Computing, Grid, RequestError, Volume, reference, upscale
 from MRISuperResolutionLib.acquisition import Acquisition
-from MRISuperResolutionLib.intensity import Normalisation
+from MRISuperResolutionLib.image.intensity import Normalisation
+from MRISuperResolutionLib.image.linear_operators import resample
+from MRISuperResolutionLib.image.phantom import brain_phantom
+from MRISuperResolutionLib.io.provenance import NOTE
+from MRISuperResolutionLib.models.card import Card, find_card, load_network, save_network
 from MRISuperResolutionLib.networks import build
-from MRISuperResolutionLib.operators import resample
-from MRISuperResolutionLib.phantom import brain_phantom
-from MRISuperResolutionLib.progress import Silent
-from MRISuperResolutionLib.provenance import NOTE
-from MRISuperResolutionLib.request import acquired_plane
-from MRISuperResolutionLib.weights import Card, find_card, load_network, save_network
+from MRISuperResolutionLib.pipeline.request import acquired_plane
+from MRISuperResolutionLib.runtime.progress import Silent
 
 CPU = Computing(device="cpu", precision="float32")
 

@@ -10,19 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from MRISuperResolutionLib.acquisition import Acquisition
-from MRISuperResolutionLib.device import Computing
-from MRISuperResolutionLib.forecast import forecast
-from MRISuperResolutionLib.grid import Grid
-from MRISuperResolutionLib.intensity import Normalisation
-from MRISuperResolutionLib.memory import GIB
+from MRISuperResolutionLib.image.grid import Grid
+from MRISuperResolutionLib.image.intensity import Normalisation
+from MRISuperResolutionLib.image.phantom import brain_phantom
+from MRISuperResolutionLib.image.volume import Volume
+from MRISuperResolutionLib.inference.scan_restoration import Restoration
+from MRISuperResolutionLib.inference.tta import AS_IT_IS, views
+from MRISuperResolutionLib.models.card import find_card, load_network
 from MRISuperResolutionLib.networks.null_space import NullSpaceNet
-from MRISuperResolutionLib.phantom import brain_phantom
-from MRISuperResolutionLib.request import plan
-from MRISuperResolutionLib.restoration import Restoration
-from MRISuperResolutionLib.upscaling import upscale, upscale_in_full
-from MRISuperResolutionLib.views import AS_IT_IS, views
-from MRISuperResolutionLib.volume import Volume
-from MRISuperResolutionLib.weights import find_card, load_network
+from MRISuperResolutionLib.pipeline.cost_estimate import forecast
+from MRISuperResolutionLib.pipeline.request import plan
+from MRISuperResolutionLib.pipeline.upscale import upscale, upscale_in_full
+from MRISuperResolutionLib.runtime.device import Computing
+from MRISuperResolutionLib.runtime.memory import GIB
 
 SIZE = (16, 19, 18)
 

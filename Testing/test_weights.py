@@ -9,11 +9,19 @@ from safetensors import safe_open
 
 from MRISuperResolutionLib.acquisition import Acquisition
 from MRISuperResolutionLib.errors import RequestError
-from MRISuperResolutionLib.models import find_model
+from MRISuperResolutionLib.models.card import (
+    Card,
+    baselines,
+    catalogue,
+    find_card,
+    load_network,
+    read_card,
+    save_network,
+)
+from MRISuperResolutionLib.models.registry import find_model
 from MRISuperResolutionLib.networks import build
-from MRISuperResolutionLib.suitability import check_told
-from MRISuperResolutionLib.weights import Card, baselines, catalogue, find_card, load_network, read_card, save_network
-from MRISuperResolutionSlicer.models import offered
+from MRISuperResolutionLib.pipeline.input_checks import check_told
+from MRISuperResolutionSlicer.model_list import offered
 
 
 @pytest.fixture

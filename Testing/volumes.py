@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from MRISuperResolutionLib.grid import Grid
-from MRISuperResolutionLib.volume import Volume
+from MRISuperResolutionLib.image.grid import Grid
+from MRISuperResolutionLib.image.volume import Volume
 
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 OBLIQUE = tuple(Rotation.from_euler("xyz", (20, -35, 50), degrees=True).as_matrix().ravel().tolist())

@@ -11,21 +11,21 @@ The names below are loaded when they are first used, and torch only when a netwo
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from ._version import __version__
 
 _DOORS = {
     "Acquisition": "physics.acquisition",
     "Cancelled": "errors",
-    "Computing": "device",
-    "Grid": "grid",
+    "Computing": "runtime.device",
+    "Grid": "image.grid",
     "OutOfMemory": "errors",
     "RequestError": "errors",
-    "Volume": "volume",
-    "catalogue": "weights",
-    "evaluate": "metrics",
-    "read_volume": "files",
-    "upscale": "upscaling",
-    "write_volume": "files",
+    "Volume": "image.volume",
+    "catalogue": "models.card",
+    "evaluate": "evaluation.metrics",
+    "read_volume": "io",
+    "upscale": "pipeline.upscale",
+    "write_volume": "io",
 }
 
 __all__ = [
@@ -45,15 +45,15 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from .device import Computing
     from .errors import Cancelled, OutOfMemory, RequestError
-    from .files import read_volume, write_volume
-    from .grid import Grid
-    from .metrics import evaluate
+    from .evaluation.metrics import evaluate
+    from .image.grid import Grid
+    from .image.volume import Volume
+    from .io import read_volume, write_volume
+    from .models.card import catalogue
     from .physics.acquisition import Acquisition
-    from .upscaling import upscale
-    from .volume import Volume
-    from .weights import catalogue
+    from .pipeline.upscale import upscale
+    from .runtime.device import Computing
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,7 @@ import numpy as np
 import slicer
 from vtk.util.numpy_support import vtk_to_numpy
 
-from .doubts import Doubt
+from .quality_maps import Doubt
 
 PLASMA = "vtkMRMLColorTableNodeFilePlasma.txt"
 BLUE_RED = "vtkMRMLColorTableNodeFileDivergingBlueRed.txt"

@@ -17,18 +17,18 @@ from typing import Any, ClassVar
 import qt
 import slicer
 
-from MRISuperResolutionLib.choosing import AUTO
 from MRISuperResolutionLib.errors import RequestError
-from MRISuperResolutionLib.grid import Grid
+from MRISuperResolutionLib.image.grid import Grid
+from MRISuperResolutionLib.pipeline.model_selection import AUTO
 
 from . import exchange
-from .asking import Asked, check, check_memory
-from .checks import check_volume, grid_of
-from .child import Child, Outcome
-from .choices import in_words_of_panel
-from .doubts import Doubt
 from .later import later
-from .results import Computed, add_results
+from .parameters import in_words_of_panel
+from .process import Child, Outcome
+from .quality_maps import Doubt
+from .request import Asked, check, check_memory
+from .result_nodes import Computed, add_results
+from .volume_nodes import check_volume, grid_of
 
 TURN_SECONDS = 0.03
 """How long a turn of copying may hold the event loop."""

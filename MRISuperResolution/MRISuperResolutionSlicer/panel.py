@@ -17,17 +17,17 @@ import vtk
 from slicer.util import VTKObservationMixin
 
 from MRISuperResolutionLib.errors import RequestError
-from MRISuperResolutionLib.grid import Grid
-from MRISuperResolutionLib.memory import GIB
-from MRISuperResolutionLib.suitability import warnings
+from MRISuperResolutionLib.image.grid import Grid
+from MRISuperResolutionLib.pipeline.input_checks import warnings
+from MRISuperResolutionLib.runtime.memory import GIB
 
 from . import speed
-from .asking import Asked, problems, why_no_doubts
-from .checks import check_volume, grid_of
-from .choices import Resolution
-from .doubts import Doubt
-from .models import Model, offered
-from .outlook import outlook
+from .cost_estimate import outlook
+from .model_list import Model, offered
+from .parameters import Resolution
+from .quality_maps import Doubt
+from .request import Asked, problems, why_no_doubts
+from .volume_nodes import check_volume, grid_of
 
 DIRECTIONS = ("left-right", "posterior-anterior", "inferior-superior")
 APPLY, CANCEL = "Apply", "Cancel"

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import slicer
 
-from MRISuperResolutionLib.grid import Grid
-from MRISuperResolutionLib.volume import Volume
+from MRISuperResolutionLib.image.grid import Grid
+from MRISuperResolutionLib.image.volume import Volume
 
-from .checks import SCALAR_VOLUME, ijk_to_ras
+from .volume_nodes import SCALAR_VOLUME, ijk_to_ras
 
 CATEGORY = "MRI Super-Resolution"
 NAME = "ThickSlicePhantom T1w"
@@ -48,7 +48,7 @@ def make_sample(source: Any = None) -> list[Any]:
 
 def phantom(size: tuple[int, int, int], contrast: str = "T1w") -> Volume:
     """A brain-like volume of head size, its centre at the origin of the world."""
-    from MRISuperResolutionLib.phantom import HEAD_MM, brain_phantom
+    from MRISuperResolutionLib.image.phantom import HEAD_MM, brain_phantom
 
     spacing = tuple(mm / n for mm, n in zip(HEAD_MM, size, strict=True))
     corner = Grid(size, spacing, direction=RIGHT_ANTERIOR_SUPERIOR)  # type: ignore[arg-type]

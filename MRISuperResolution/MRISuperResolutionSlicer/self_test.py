@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import slicer
 
-from MRISuperResolutionLib.grid import Grid
-from MRISuperResolutionLib.phantom import INTENSITIES, brain_phantom
+from MRISuperResolutionLib.image.grid import Grid
+from MRISuperResolutionLib.image.phantom import INTENSITIES, brain_phantom
+from MRISuperResolutionLib.image.volume import Volume
+from MRISuperResolutionLib.models.card import Card
 from MRISuperResolutionLib.physics.acquisition import Acquisition
-from MRISuperResolutionLib.volume import Volume
-from MRISuperResolutionLib.weights import Card
 
-from .checks import grid_of
 from .sample_data import add_volume, phantom
+from .volume_nodes import grid_of
 
 PHANTOM_SIZE = (48, 60, 48)
 

@@ -6,7 +6,7 @@ import functools
 
 import qt
 
-from MRISuperResolutionLib.forecast import Forecast, processor_rate
+from MRISuperResolutionLib.pipeline.cost_estimate import Forecast, processor_rate
 
 GROUP = "MRISuperResolution/OperationsPerSecond/"
 

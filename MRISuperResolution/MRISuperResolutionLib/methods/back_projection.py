@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from ..operators import resample
+from ..image.linear_operators import resample
 from ..physics.acquisition import Acquisition
 from ..physics.forward_operator import ForwardOperator
 from .base import Method

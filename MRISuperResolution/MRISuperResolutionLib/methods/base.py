@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..grid import LARGEST_FACTOR, Triple
+from ..image.grid import LARGEST_FACTOR, Triple
+from ..io.arrays import Source
 from ..physics.acquisition import Acquisition
-from ..sources import Source
 
 
 class Method(ABC):

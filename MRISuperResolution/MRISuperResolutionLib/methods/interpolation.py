@@ -11,11 +11,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..operators import cell_centres, kernel_weights, spline_matrix
+from ..image.linear_operators import cell_centres, kernel_weights, spline_matrix
+from ..io.arrays import EVERYWHERE, Interpolated
 from ..physics.acquisition import Acquisition
 from ..physics.forward_operator import check_sizes
-from ..rooms import EVERYWHERE
-from ..sources import Interpolated
 from .base import Piecewise
 
 LANCZOS_RADIUS = 5

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..operators import resample
+from ..image.linear_operators import resample
 from ..physics.acquisition import Acquisition
 from ..physics.forward_operator import ForwardOperator
 from .base import Method

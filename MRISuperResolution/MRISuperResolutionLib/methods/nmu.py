@@ -14,7 +14,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..errors import RequestError
-from ..operators import resample
+from ..image.linear_operators import resample
 from ..physics.acquisition import Acquisition
 from ..physics.data_consistency import DataConsistency
 from ..physics.forward_operator import ForwardOperator, SeparableOperator

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..operators import apply_along_axes
+from ..image.linear_operators import apply_along_axes
 
 AXES = range(3)
 

@@ -34,13 +34,12 @@ def build(architecture: dict[str, Any]) -> Network:
 
     Raises RequestError for a name or a parameter that is not known here, and for sizes that make no network.
     """
-    from .deconvolution import DeCNN
     from .dggrn import DGGRN, ResNet
     from .gan_circle import CIRCLE
     from .gan_cpce import CPCE
     from .null_space import NullSpaceNet
     from .recnn import ReCNN
-    from .scsr import MCSR, SCSR
+    from .scsr import MCSR, SCSR, DeCNN
     from .srcnn3d import SRCNN3D
 
     kinds = {

@@ -11,10 +11,10 @@ from typing import Any, Literal, overload
 import torch
 from torch import Tensor, nn
 
-from ..background import CLOSE
-from ..cells import EACH, Cells
-from ..slabs import IMAGE_BYTES
+from ..inference.background import CLOSE
+from ..inference.slab_plan import IMAGE_BYTES
 from .sobel import gradient_magnitude
+from .spec import EACH, Cells
 
 SEEN = -1
 """In place of a link's number: what the network's first layers see."""

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..background import ROUNDING
-from ..slabs import IMAGE_BYTES
+from ..inference.background import ROUNDING
+from ..inference.slab_plan import IMAGE_BYTES
 from .base import (
     SEEN,
     Link,
@@ -22,7 +22,7 @@ from .base import (
     in_full_precision,
     initialise,
 )
-from .shares import shares_of
+from .fused_upsampling import shares_of
 from .sobel import gradient_magnitude
 
 

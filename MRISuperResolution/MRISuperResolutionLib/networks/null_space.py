@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..cells import WIDTHS, cells_of
 from .base import SEEN, Link, Network, changed, changed_as_guided, convolution, initialise
 from .sobel import gradient_magnitude
+from .spec import WIDTHS, cells_of
 
 USUAL_DETAIL = 0.02
 """The size of the detail, as a share of the range: what the last layer gives is multiplied by it."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from .base import Network, convolution, in_full_precision, initialise
 
@@ -99,3 +100,21 @@ def _features(inputs: int, filters: int, layers: int) -> nn.Sequential:
 
 def _to_one_channel(inputs: int, filters: int, layers: int) -> nn.Sequential:
     return nn.Sequential(_features(inputs, filters, layers - 1), convolution(2, filters, 1))
+
+
+class DeCNN(SCSR):
+    """Adds what is missing to the interpolated slice: SCSR's layers, and its result is a residual.
+
+    Input: LR slices (batch, 1, height, width), normalised; output (batch, 1, height * factor, width * factor)
+    on the grid that holds ``factor`` x ``factor`` cells in each LR cell, on which the slice is interpolated too.
+    With factor 2 and the same sizes it has SCSR's 407,233 parameters and its receptive field.
+
+    Oktay et al., "Multi-input cardiac image super-resolution using convolutional neural networks", extract
+    features on the LR grid, upsample them by one deconvolution, refine them, and add linearly interpolated
+    intensities. Theirs is 3D and upsamples across slices alone, by 5; here it is 2D and upsamples along both
+    axes of the slice, as all networks on the LR grid do. Depth and width are assumptions.
+    """
+
+    def forward(self, y: Tensor) -> Tensor:
+        between = functional.interpolate(y, scale_factor=self.factor, mode="bilinear", align_corners=False)
+        return between + super().forward(y)

@@ -15,9 +15,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from ..errors import RequestError
-from ..grid import Grid, Triple, checked_factors
-from ..intensity import ROBUST_PERCENTILES
-from ..operators import alike, apply_along_axes
+from ..image.grid import Grid, Triple, checked_factors
+from ..image.intensity import ROBUST_PERCENTILES
+from ..image.linear_operators import alike, apply_along_axes
 from .artefacts import Artefacts, smooth_map
 from .encoding import Encoding, Gaussian, KSpace, SliceProfile, cosine_matrix
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..operators import alike, apply_along_axes
+from ..image.linear_operators import alike, apply_along_axes
 from .acquisition import Acquisition
 from .forward_operator import ForwardOperator, SeparableOperator
 

@@ -17,7 +17,7 @@ import numpy as np
 from scipy import fft
 
 from ..errors import RequestError
-from ..operators import band_limit_matrix, gaussian_matrix, spline_matrix, spline_weights
+from ..image.linear_operators import band_limit_matrix, gaussian_matrix, spline_matrix, spline_weights
 
 FWHM_PER_SIGMA = 2 * math.sqrt(2 * math.log(2))
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import RequestError
-from ..operators import apply_along_axes
+from ..image.linear_operators import apply_along_axes
 from .acquisition import Acquisition, masked_in_cosines
 from .encoding import KSpace, cosine_matrix
 

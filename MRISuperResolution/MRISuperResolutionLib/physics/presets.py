@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RequestError
-from ..grid import Grid, Triple
+from ..image.grid import Grid, Triple
 from .acquisition import Acquisition, Encodings
 from .artefacts import Artefacts
 from .encoding import Encoding, Gaussian, KSpace, SliceProfile

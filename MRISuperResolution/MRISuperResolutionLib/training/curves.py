@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..figures import empty_figure
+from ..evaluation.figures import empty_figure
 
 LOG = "log"
 """Folder of the log in a run's folder: ``version_N/metrics.csv`` for the Nth start."""

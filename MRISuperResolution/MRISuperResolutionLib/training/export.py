@@ -10,17 +10,16 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from ..figures import Row, compare
-from ..grid import Triple
+from ..dataset.manifest import NOT_STATED
+from ..dataset.subjects import Truth
+from ..evaluation.figures import Row, compare
+from ..image.grid import Triple
+from ..models.card import Card, save_network
 from ..networks.base import Network
-from ..weights import Card, save_network
-from .calibration import FEW, Expectation, calibration
-from .entry import NOT_STATED
-from .protocol import Protocol
-from .simulation import kept_kspace
-from .trial import trials
-from .trust_picture import draw_trust
-from .truth import Truth
+from .calibration import FEW, Expectation, calibration, draw_trust
+from .config.train_config import Protocol
+from .data.simulation import kept_kspace
+from .weights_report import trials
 
 OPEN_LICENCE = "CC BY 4.0"
 NONCOMMERCIAL_LICENCE = "CC BY-NC 4.0"

@@ -15,27 +15,35 @@ from lightning.pytorch.callbacks import Callback, LearningRateMonitor
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch.utils.data import DataLoader
 
+from ..dataset.subjects import Truth
 from ..errors import RequestError
-from ..files.whole import write_whole
-from ..grid import Triple
-from ..memory import keep_freed_memory
+from ..image.grid import Triple
+from ..io.atomic import write_whole
+from ..models.card import Card, find_card, load_network
 from ..networks import build
 from ..networks.base import Network, channels_last, initialise
-from ..progress import Silent
-from ..weights import Card, find_card, load_network
-from .averaging import MovingAverage
-from .checkpoints import BEST, LAST, Checkpoints, WholeFiles, read_checkpoint, steps_done, weights_in
+from ..runtime.memory import keep_freed_memory
+from ..runtime.progress import Silent
+from .callbacks import (
+    BEST,
+    LAST,
+    Checkpoints,
+    MovingAverage,
+    Telling,
+    WholeFiles,
+    read_checkpoint,
+    steps_done,
+    weights_in,
+)
+from .config.train_config import Protocol
+from .config.validation import check_fit
 from .curves import LOG
-from .examine import Examiner
-from .fit import check_fit
-from .lesson import OPTIMISER, Examined
-from .patches import PatchStream
-from .processes import Share, computing, is_loss_of_process
-from .protocol import Protocol
-from .scans import ScanStream
-from .teaching import make_lesson, make_stream
-from .telling import Telling
-from .truth import Truth
+from .data.patch_dataset import PatchStream
+from .data.scan_dataset import ScanStream
+from .distributed import Share, computing, is_loss_of_process
+from .modules.base import OPTIMISER, Examined
+from .modules.factory import make_lesson, make_stream
+from .validate import Examiner
 from .warm_start import warm_start
 
 COMMANDS = "commands.json"

@@ -1,0 +1,1 @@
+"""Where the data lies: subjects, manifests, BIDS trees, what was read before."""

@@ -1,0 +1,1 @@
+"""What a volume is: its grid, its voxels, their intensities; linear maps along its axes."""

@@ -1,0 +1,1 @@
+"""A network over any volume, in the memory that there is."""

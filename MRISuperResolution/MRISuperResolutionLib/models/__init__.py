@@ -1,0 +1,1 @@
+"""The shipped weights, their cards, and all models by name."""

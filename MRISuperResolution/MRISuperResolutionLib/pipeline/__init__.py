@@ -1,0 +1,1 @@
+"""The way of a volume: what is asked, which model, the result into a sink."""

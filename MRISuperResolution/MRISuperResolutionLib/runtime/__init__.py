@@ -1,0 +1,1 @@
+"""What the computer gives: device, memory, cancellation, progress."""

@@ -1,0 +1,1 @@
+"""What to train: settings, presets, files of settings."""

@@ -1,0 +1,1 @@
+"""Truths, acquisitions and references in, batches out."""
