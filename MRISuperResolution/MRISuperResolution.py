@@ -23,7 +23,7 @@ from slicer.util import VTKObservationMixin
 from MRISuperResolutionLib.errors import RequestError
 from MRISuperResolutionLib.io.provenance import KEY
 from MRISuperResolutionLib.models.card import SPLINE, catalogue
-from MRISuperResolutionSlicer import packages, sample_data, speed
+from MRISuperResolutionSlicer import dependencies, sample_data, speed
 from MRISuperResolutionSlicer.cost_estimate import outlook
 from MRISuperResolutionSlicer.job import Job
 from MRISuperResolutionSlicer.panel import Panel, duration
@@ -207,7 +207,7 @@ class MRISuperResolutionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
 
         self.panel.show_waiting(True)
         try:
-            return packages.ready(ask)
+            return dependencies.ready(ask)
         finally:
             self.panel.show_waiting(False)
 
@@ -295,7 +295,7 @@ class MRISuperResolutionLogic(ScriptedLoadableModuleLogic):
         )  # fmt: skip
         check(asked)
         if asked.needs_packages:
-            packages.ready()
+            dependencies.ready()
         job = self.start(asked, onProgress, onFinished)
         return job.wait() if wait else job
 
@@ -343,6 +343,7 @@ class MRISuperResolutionTest(ScriptedLoadableModuleTest):
         logic = MRISuperResolutionLogic()
         result = logic.process(
             case.source,
+            blur="fixed",
             model=card.name,
             scale=case.factors,
             plane=case.plane,

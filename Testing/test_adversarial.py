@@ -9,7 +9,6 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from MRISuperResolutionLib.acquisition import Acquisition
 from MRISuperResolutionLib.dataset.subjects import Truth, normalised
 from MRISuperResolutionLib.errors import RequestError
 from MRISuperResolutionLib.image.grid import PLANES, Grid
@@ -17,6 +16,7 @@ from MRISuperResolutionLib.image.phantom import brain_phantom
 from MRISuperResolutionLib.image.volume import Volume
 from MRISuperResolutionLib.models.card import find_card
 from MRISuperResolutionLib.networks import build
+from MRISuperResolutionLib.physics.acquisition import Acquisition
 from MRISuperResolutionLib.pipeline.upscale import upscale
 from MRISuperResolutionLib.runtime.device import Computing
 from MRISuperResolutionLib.training.callbacks import LAST, read_checkpoint
@@ -240,7 +240,7 @@ def test_exported_weights_sharpen_a_volume_on_its_own_grid(truths, vgg, tmp_path
     (figure,) = card.figures
     assert figure["factors"] == [1, 1, 1]
     whole = truths[1].volume
-    low = Volume(Acquisition((1, 1, 1), kspace=(0.5, 0.5, 1)).apply(whole.array), whole.grid)
+    low = Volume(Acquisition.gaussian((1, 1, 1), kept=(0.5, 0.5, 1)).apply(whole.array), whole.grid)
     result = upscale(low, str(card.path), scale=[1], plane="axial", computing=CPU)
     assert result.grid == low.grid
     assert result.array.shape == SIZE

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from MRISuperResolutionLib.benchmark import growth
+from MRISuperResolutionLib.benchmark import scaling
 from MRISuperResolutionLib.benchmark.baselines import (
     DEFAULT,
     Task,
@@ -74,8 +74,8 @@ def test_a_step_of_training_is_measured_by_the_trainer(mrisr_here):
 
 
 def test_growth_is_drawn_and_told_with_the_powers_that_it_follows(mrisr_here, results, monkeypatch):
-    monkeypatch.setattr(growth, "LAYERS", (3, 6))
-    monkeypatch.setattr(growth, "SHARES", (0.25, 1e-9))
+    monkeypatch.setattr(scaling, "LAYERS", (3, 6))
+    monkeypatch.setattr(scaling, "SHARES", (0.25, 1e-9))
     path, threads = results / "growth.png", torch.get_num_threads()
     outcome = mrisr_here(
         "benchmark", "--growth", path, "--json", "--quick", "--size", "48", "48", "48", "--models", "plain"
@@ -84,7 +84,7 @@ def test_growth_is_drawn_and_told_with_the_powers_that_it_follows(mrisr_here, re
     assert path.read_bytes().startswith(b"\x89PNG")
     told = json.loads(outcome.out)["growth"]
     assert told["edge"] == 48
-    large, seconds = ({cause: [] for cause in growth.CAUSES} for _ in range(2))
+    large, seconds = ({cause: [] for cause in scaling.CAUSES} for _ in range(2))
     for point in told["points"]:
         large[point["cause"]].append(point["large"])
         seconds[point["cause"]].append(point["seconds"])
@@ -102,8 +102,8 @@ def test_growth_is_drawn_and_told_with_the_powers_that_it_follows(mrisr_here, re
 
 
 def test_a_power_is_that_of_a_straight_line_of_logarithms():
-    points = [growth.Point("voxels", x, 3 * x**1.5, None if x == 4 else 2 / x) for x in (1, 2, 4, 8)]
-    found = growth.slopes([*points, growth.Point("threads", 1, 2.0, 2.0)])
+    points = [scaling.Point("voxels", x, 3 * x**1.5, None if x == 4 else 2 / x) for x in (1, 2, 4, 8)]
+    found = scaling.slopes([*points, scaling.Point("threads", 1, 2.0, 2.0)])
     assert found["voxels"] == {"seconds": pytest.approx(1.5), "gib": pytest.approx(-1)}
     assert found["threads"] == {"seconds": None, "gib": None}
 

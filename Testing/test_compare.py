@@ -5,10 +5,9 @@ import csv
 import numpy as np
 import pytest
 
-from MRISuperResolutionLib.acquisition import Acquisition
 from MRISuperResolutionLib.dataset.subjects import Truth
 from MRISuperResolutionLib.errors import RequestError
-from MRISuperResolutionLib.evaluation import run as comparing
+from MRISuperResolutionLib.evaluation import compare as comparing
 from MRISuperResolutionLib.evaluation.case import Case, cases
 from MRISuperResolutionLib.evaluation.entrants import contender, family, listed
 from MRISuperResolutionLib.image.grid import PLANES, Grid
@@ -17,6 +16,7 @@ from MRISuperResolutionLib.image.tissue import tissue
 from MRISuperResolutionLib.image.volume import Volume
 from MRISuperResolutionLib.io import write_volume
 from MRISuperResolutionLib.methods import METHODS
+from MRISuperResolutionLib.physics.acquisition import Acquisition
 
 SIZE = (24, 28, 20)
 
@@ -152,7 +152,7 @@ def test_no_work_is_done_twice(heads, tmp_path, monkeypatch):
     from MRISuperResolutionLib.dataset.load import gather
     from MRISuperResolutionLib.runtime.device import Computing
 
-    chosen = cases(gather(str(heads)), [[2]], [], Acquisition((1, 1, 1)))
+    chosen = cases(gather(str(heads)), [[2]], [], Acquisition.gaussian((1, 1, 1)))
 
     def compare(*methods):
         return list(comparing.compare(chosen, methods, tmp_path / "scores", Computing()))
@@ -183,10 +183,10 @@ def test_processes_find_what_one_finds(mrisr_here, heads, tmp_path):
 
 
 def test_noise_is_the_same_for_every_method():
-    case = Case(truth(), Acquisition((2, 2, 2), noise="rician", noise_level=0.05))
+    case = Case(truth(), Acquisition.gaussian((2, 2, 2), noise="rician", noise_level=0.05))
     (_, first), (_, second) = case.pair(), case.pair()
     assert np.array_equal(first.array, second.array)
-    assert not np.array_equal(first.array, Case(case.truth, Acquisition((2, 2, 2))).pair()[1].array)
+    assert not np.array_equal(first.array, Case(case.truth, Acquisition.gaussian((2, 2, 2))).pair()[1].array)
 
 
 def test_tissue_encloses_dark_fluid_and_leaves_the_background_and_its_rim_out():
@@ -211,7 +211,7 @@ def test_every_nth_sample_stands_at_the_centre_of_its_cell(factor):
         )
 
     whole = truth(array=wave(np.arange(24), np.arange(20)))
-    acquisition = Acquisition((factor, 1, factor), blur="none", sampling="corners")
+    acquisition = Acquisition.gaussian((factor, 1, factor), sigma=0.0, sampling="corners")
     high, low = Case(whole, acquisition).pair()
     assert np.allclose(low.array, whole.volume.array[::factor, :, ::factor], atol=1e-5)
     assert low.grid.distance_to(high.grid) < 1e-9
@@ -267,14 +267,14 @@ def test_a_family_stands_for_the_weights_that_serve_the_case(monkeypatch, weight
     assert family("gan-cpce-t2w") == "gan-cpce"
     monkeypatch.setenv("MRISR_WEIGHTS", str(weights))
     assert "guided" in listed()
-    volume = Case(truth(), Acquisition((2, 2, 2)))
+    volume = Case(truth(), Acquisition.gaussian((2, 2, 2)))
     _, low = volume.pair()
     # it needs a reference
     assert contender("guided", volume, low, 0) is None
     model, references = contender("guided", volume, low, 2)
     assert (model.name, references) == ("guided", 1)
     # it learned from another contrast
-    other = Case(truth(contrast="T2w"), Acquisition((2, 2, 2)))
+    other = Case(truth(contrast="T2w"), Acquisition.gaussian((2, 2, 2)))
     assert contender("plain", other, other.pair()[1], 0) is None
     assert contender("nmu", other, other.pair()[1], 2)[1] == 1
 
@@ -285,24 +285,24 @@ def test_a_family_stands_for_the_weights_that_serve_the_case(monkeypatch, weight
 )
 def test_of_a_family_slices_and_volumes_have_their_own(factors, plane, name):
     assert family(name) == "multimodal"
-    case = Case(truth(), Acquisition(factors), plane)
+    case = Case(truth(), Acquisition.gaussian(factors), plane)
     assert contender("multimodal", case, case.pair()[1], 1)[0].name == name
 
 
 def test_a_truth_serves_where_it_is_true():
     axial = truth(planes=("axial",))
-    found = cases([axial, truth()], [[2]], ["axial", "sagittal"], Acquisition((1, 1, 1), kspace=(0.5,) * 3))
+    found = cases([axial, truth()], [[2]], ["axial", "sagittal"], Acquisition.gaussian((1, 1, 1), kept=(0.5,) * 3))
     assert [(case.truth is axial, case.plane) for case in found] == [
         (True, "axial"), (False, "axial"), (False, "sagittal")
     ]  # fmt: skip
     assert found[0].acquisition.factors == (2, 2, 1)
-    assert found[0].acquisition.kspace == (0.5, 0.5, 1)
+    assert [getattr(axis, "kept", 1) for axis in found[0].acquisition.axes] == [0.5, 0.5, 1]
     with pytest.raises(RequestError, match="none of the volumes"):
-        cases([axial], [[2]], [], Acquisition((1, 1, 1)))
+        cases([axial], [[2]], [], Acquisition.gaussian((1, 1, 1)))
     # as volumes too, where nothing is asked of them across the slices
-    assert [case.acquisition.factors for case in cases([axial], [[1, 2, 3]], [], Acquisition((1, 1, 1)))] == [
-        (2, 3, 1)
-    ]
+    assert [
+        case.acquisition.factors for case in cases([axial], [[1, 2, 3]], [], Acquisition.gaussian((1, 1, 1)))
+    ] == [(2, 3, 1)]
 
 
 @pytest.mark.parametrize(

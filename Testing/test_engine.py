@@ -9,11 +9,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from MRISuperResolutionLib import layers
-from MRISuperResolutionLib.acquisition import Acquisition
 from MRISuperResolutionLib.errors import Cancelled, OutOfMemory, RequestError
 from MRISuperResolutionLib.image.linear_operators import resample
 from MRISuperResolutionLib.image.phantom import brain_phantom
+from MRISuperResolutionLib.inference import stream_layers as layers
 from MRISuperResolutionLib.inference.engine import bytes_per_voxel, output_shape, run_network
 from MRISuperResolutionLib.inference.slab_plan import IMAGE_BYTES, SLABS, Slabs, axis_along, choose_slabs
 from MRISuperResolutionLib.inference.stream import run_slabs, share_to_compute
@@ -22,6 +21,7 @@ from MRISuperResolutionLib.models.card import find_card, load_network
 from MRISuperResolutionLib.networks import build
 from MRISuperResolutionLib.networks.base import Network
 from MRISuperResolutionLib.networks.convolve import direct
+from MRISuperResolutionLib.physics.acquisition import Acquisition
 from MRISuperResolutionLib.runtime.device import choose_device, choose_precision, processor_has_bfloat16
 from MRISuperResolutionLib.runtime.memory import GIB, process_memory
 
@@ -171,7 +171,7 @@ def test_bfloat16_costs_next_to_nothing(name):
     high /= high.max()
     network = load_network(find_card(name))
     factors = (2, 2, 2) if network.dimensions == 3 else (1, 2, 2)
-    low = Acquisition(factors).apply(high)
+    low = Acquisition.gaussian(factors).apply(high)
     source = (low if network.factor > 1 else resample(low, high.shape))[None]
     errors = [
         np.mean((run_network(network, source, device=CPU, precision=precision) - high) ** 2)
@@ -337,7 +337,7 @@ def test_skipping_stays_within_its_bound_on_a_head():
     """Interpolation rings into the background, and the faces are near: see background.py."""
     high = brain_phantom((72, 88, 72), "T1w", noise=0.0)[4:-4]
     high /= high.max()
-    source = resample(Acquisition((2, 2, 2)).apply(high), high.shape)[None]
+    source = resample(Acquisition.gaussian((2, 2, 2)).apply(high), high.shape)[None]
     network = load_network(find_card("recnn10-t1w"))
     difference = np.abs(streamed(network, source) - untiled(network, source))
     # more than rounding: there is background that is skipped

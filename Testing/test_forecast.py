@@ -18,7 +18,8 @@ from MRISuperResolutionLib.inference.scan_restoration import Restoration
 from MRISuperResolutionLib.inference.stream import share_to_compute
 from MRISuperResolutionLib.models.card import catalogue, cost_of, find_card, load_network
 from MRISuperResolutionLib.networks import build
-from MRISuperResolutionLib.pipeline.cost_estimate import forecast, processor_rate, share_left
+from MRISuperResolutionLib.pipeline.cost_estimate import forecast, processor_rate
+from MRISuperResolutionLib.pipeline.foreground_work import share_left
 from MRISuperResolutionLib.pipeline.input_checks import contrast_named, warnings
 from MRISuperResolutionLib.pipeline.request import plan
 from MRISuperResolutionLib.runtime.memory import GIB
@@ -180,7 +181,8 @@ def test_a_blur_and_a_reference_take_memory():
     card = find_card("recnn10-multimodal")
     asked = plan(THICK, card, spacing=(0.9, 0.9, 1.0))
     plain, told, guided = (
-        forecast(THICK, card, asked, 2 * GIB, **given).memory for given in ({}, {"told": True}, {"references": 1})
+        forecast(THICK, card, asked, 2 * GIB, precision="bfloat16", **given).memory
+        for given in ({}, {"told": True}, {"references": 1})
     )
     assert plain < told <= 2 * GIB
     assert plain < guided <= 2 * GIB

@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from MRISuperResolutionLib.acquisition import Acquisition
 from MRISuperResolutionLib.errors import RequestError
 from MRISuperResolutionLib.evaluation.metrics import shift
 from MRISuperResolutionLib.image.intensity import Normalisation
@@ -17,7 +16,8 @@ from MRISuperResolutionLib.image.linear_operators import apply_along_axes, cell_
 from MRISuperResolutionLib.image.phantom import brain_phantom
 from MRISuperResolutionLib.methods import METHODS
 from MRISuperResolutionLib.methods.base import Method
-from MRISuperResolutionLib.methods.consistency import cell_mean_matrix
+from MRISuperResolutionLib.methods.nmu import cell_mean_matrix
+from MRISuperResolutionLib.physics.acquisition import Acquisition
 
 INTERPOLATIONS = ("nearest", "linear", "bicubic", "spline", "quintic", "sinc")
 OTHERS = ("ibp", "lrtv", "nmu")
@@ -36,12 +36,12 @@ def brain(contrast="T1w", n=48):
 
 
 def seen(high, factors):
-    return Acquisition(factors).apply(high)
+    return Acquisition.gaussian(factors).apply(high)
 
 
 def upscaled(name, low, size, factors=None, **settings):
     factors = factors or tuple(m / n for n, m in zip(low.shape, size, strict=True))
-    return METHODS[name].upscale(low, size, acquisition=Acquisition(factors), **settings)
+    return METHODS[name].upscale(low, size, acquisition=Acquisition.gaussian(factors), **settings)
 
 
 @cache
@@ -245,7 +245,7 @@ def test_sizes_that_the_acquisition_does_not_make_are_refused(name):
 
 @every_other
 def test_a_scan_sampled_at_the_corners_is_refused(name):
-    acquisition = Acquisition((2, 2, 2), sampling="corners")
+    acquisition = Acquisition.gaussian((2, 2, 2), sampling="corners")
     with pytest.raises(RequestError, match="corners"):
         METHODS[name].upscale(np.zeros((6, 6, 6), np.float32), (12, 12, 12), acquisition=acquisition)
 
@@ -261,7 +261,7 @@ def test_a_few_voxels_are_enough(name, size):
 
 @every_other
 def test_noise_that_is_told_of_is_not_blown_up(name):
-    acquisition = Acquisition((2, 2, 2), noise="gaussian", noise_level=0.03)
+    acquisition = Acquisition.gaussian((2, 2, 2), noise="gaussian", noise_level=0.03)
     low = acquisition.apply(brain(), np.random.default_rng(0))
     result = METHODS[name].upscale(low, brain().shape, acquisition=acquisition)
     assert psnr(result, brain()) >= psnr(upscaled("spline", low, brain().shape), brain())
@@ -270,7 +270,7 @@ def test_noise_that_is_told_of_is_not_blown_up(name):
 @all_factors
 def test_back_projection_explains_more_of_the_scan_each_time(factors):
     low = seen(brain(), factors)
-    left = [residual for _, residual in METHODS["ibp"].iterates(low, brain().shape, Acquisition(factors))]
+    left = [residual for _, residual in METHODS["ibp"].iterates(low, brain().shape, Acquisition.gaussian(factors))]
     assert len(left) > 3
     assert np.all(np.diff(left) < 0)
     assert left[-1] < 0.15 * left[0]
@@ -294,7 +294,7 @@ def test_the_objective_of_lrtv_is_what_it_says_and_falls(factors, rank):
     high = brain(n=24)
     low = seen(high, factors) + noise(seen(high, factors).shape, 0.02)
     lrtv = replace(METHODS["lrtv"], rank=rank)
-    iterates = list(lrtv.iterates(low, high.shape, Acquisition(factors)))
+    iterates = list(lrtv.iterates(low, high.shape, Acquisition.gaussian(factors)))
     values = [value for _, value in iterates]
     assert len(values) > 5
     assert np.all(np.diff(values) < 0)
@@ -310,7 +310,7 @@ def test_lrtv_calms_noise_between_edges():
     blocks = np.zeros((24, 24, 24), np.float32)
     blocks[6:18, 4:16, 8:20] = 1
     blocks[10:14, 8:12, 12:16] = 0.5
-    acquisition = Acquisition((1, 1, 1), noise="gaussian", noise_level=0.1)
+    acquisition = Acquisition.gaussian((1, 1, 1), noise="gaussian", noise_level=0.1)
     noisy = blocks + noise(blocks.shape, 0.1)
     result = METHODS["lrtv"].upscale(noisy, blocks.shape, acquisition=acquisition)
     assert rms(result - blocks) < 0.6 * rms(noisy - blocks)
@@ -319,7 +319,7 @@ def test_lrtv_calms_noise_between_edges():
 def test_a_heavy_weight_lowers_the_rank():
     low = noise((16, 16, 16), 0.1) + 0.5
     heavy = replace(METHODS["lrtv"], rank=3.0, total_variation=0.0, rho=1.0)
-    result = heavy.upscale(low, low.shape, acquisition=Acquisition((1, 1, 1)))
+    result = heavy.upscale(low, low.shape, acquisition=Acquisition.gaussian((1, 1, 1)))
     values = np.linalg.svd(result.reshape(16, -1), compute_uv=False)
     assert values[1] < 0.25 * np.linalg.svd(low.reshape(16, -1), compute_uv=False)[1]
     assert values[0] > 20
@@ -338,7 +338,7 @@ def test_the_result_of_nmu_explains_the_scan(factors):
 def test_in_the_papers_form_the_means_of_the_cells_are_kept(factors):
     low = seen(brain(), factors)
     nmu = replace(METHODS["nmu"], consistency="cells", radius=1)
-    result = nmu.upscale(low, brain().shape, acquisition=Acquisition(factors))
+    result = nmu.upscale(low, brain().shape, acquisition=Acquisition.gaussian(factors))
     means = [None if n == m else cell_mean_matrix(m, n) for n, m in zip(low.shape, result.shape, strict=True)]
     np.testing.assert_allclose(apply_along_axes(means, result), low, atol=1e-3)
     assert psnr(result, brain()) > psnr(restored("spline", factors), brain())

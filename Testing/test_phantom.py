@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from MRISuperResolutionLib.acquisition import Acquisition
 from MRISuperResolutionLib.image.linear_operators import resample
 from MRISuperResolutionLib.image.phantom import brain_phantom
+from MRISuperResolutionLib.physics.acquisition import Acquisition
 
 SIZE = (48, 60, 44)
 
@@ -38,7 +38,7 @@ def test_contrasts_share_their_anatomy_and_differ_in_brightness():
 def test_half_the_resolution_loses_more_than_the_noise():
     clean = brain_phantom(SIZE, noise=0)
     noise = np.std((brain_phantom(SIZE) - clean)[clean > 100])
-    back = resample(Acquisition((2, 2, 2)).apply(clean), SIZE)
+    back = resample(Acquisition.gaussian((2, 2, 2)).apply(clean), SIZE)
     assert np.std((back - clean)[clean > 100]) > 4 * noise
 
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from MRISuperResolutionLib.acquisition import Acquisition
 from MRISuperResolutionLib.dataset.subjects import Truth
 from MRISuperResolutionLib.evaluation.case import Case
 from MRISuperResolutionLib.evaluation.detectability.detection import Verdict, invented, judged, share_found
@@ -23,6 +22,7 @@ from MRISuperResolutionLib.evaluation.detectability.report import markdown
 from MRISuperResolutionLib.evaluation.detectability.study import TRUTH, Planting, harvests
 from MRISuperResolutionLib.image.grid import PLANES, Grid
 from MRISuperResolutionLib.image.volume import Volume
+from MRISuperResolutionLib.physics.acquisition import Acquisition
 from MRISuperResolutionLib.runtime.device import Computing
 
 SIZE = (52, 54, 56)
@@ -38,7 +38,7 @@ def ground(seed=0):
 
 def case(factors=(2, 2, 2)):
     truth = Truth("head", "T1w", "validate", PLANES, "CC0", "here", Volume(ground(), Grid(SIZE)))
-    return Case(truth, Acquisition(factors))
+    return Case(truth, Acquisition.gaussian(factors))
 
 
 def one(shape, seed=0):

@@ -441,7 +441,10 @@ def test_a_2d_network_on_the_target_grid_upscales(flat, how, size):
 def test_its_slices_are_the_networks_own(flat):
     """Slice by slice, on the spline-interpolated slice."""
     volume = Volume(np.random.default_rng(0).random((10, 9, 8)).astype(np.float32), Grid((10, 9, 8)))
-    high, spline = upscale(volume, str(flat.path), computing=CPU), upscale(volume, "spline", scale=[2, 2, 1])
+    high, spline = (
+        upscale(volume, str(flat.path), acquisition=None, computing=CPU),
+        upscale(volume, "spline", scale=[2, 2, 1]),
+    )
     with torch.no_grad():
         one = load_network(flat)(torch.from_numpy(np.moveaxis(spline.array, 2, 0)[:, None].copy()))[:, 0].numpy()
     # the volume's own range is all but that of the network

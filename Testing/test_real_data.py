@@ -27,7 +27,7 @@ def piece(volume, start, size):
 
 def gain(truth, factors, model, **how):
     """dB over cubic spline under the blur of one fine voxel, and the same in SSIM."""
-    acquisition = Acquisition(factors, radius=how.pop("radius", None))
+    acquisition = Acquisition.gaussian(factors, radius=how.pop("radius", None))
     low = Volume(acquisition.apply(truth.array), acquisition.grid(truth.grid))
     spline = evaluate(upscale(low, "spline", scale=factors), truth)
     result = upscale(low, model, scale=factors, computing=Computing(precision="bfloat16", device="cpu"), **how)

@@ -79,7 +79,7 @@ def test_apply_puts_the_result_where_the_input_is(app):
     assert app.ui.applyButton.text == "Apply"
     assert "is ready" in app.ui.statusLabel.text
     # which processor was chosen is told
-    assert "(computing on " in app.ui.statusLabel.text
+    assert "computing on " in app.ui.statusLabel.text
     assert app.nothing_is_left()
 
 

@@ -13,8 +13,8 @@ import pytest
 from slicer_scene import MODULE, add_head, add_transform, add_volume, choose
 from volumes import blobs, centred_grid, world_of
 
-from MRISuperResolutionLib import skipped
 from MRISuperResolutionLib.image.phantom import brain_phantom
+from MRISuperResolutionLib.pipeline import foreground_work
 
 SCENE_CHOICES = {
     "model": "plain",
@@ -83,13 +83,13 @@ def test_the_outlook_tells_size_spacing_memory_and_time(panel):
 @pytest.fixture
 def looks(monkeypatch):
     """The sizes of the volumes whose background was looked for, on a machine that takes its time."""
-    found, share_left = [], skipped.share_left
+    found, share_left = [], foreground_work.share_left
 
     def counted(array, card, plan):
         found.append(plan.target.size)
         return share_left(array, card, plan)
 
-    monkeypatch.setattr("MRISuperResolutionLib.pipeline.cost_estimate.share_left", counted)
+    monkeypatch.setattr("MRISuperResolutionLib.pipeline.foreground_work.share_left", counted)
     monkeypatch.setattr("MRISuperResolutionSlicer.speed.rate", lambda device: 1e4)
     return found
 

@@ -8,7 +8,6 @@ import pytest
 import torch
 from scipy import ndimage
 
-from MRISuperResolutionLib.acquisition import Acquisition
 from MRISuperResolutionLib.cli.main import main
 from MRISuperResolutionLib.dataset.subjects import COLUMNS, read_manifest
 from MRISuperResolutionLib.errors import RequestError
@@ -20,6 +19,7 @@ from MRISuperResolutionLib.image.volume import Volume
 from MRISuperResolutionLib.io import write_volume
 from MRISuperResolutionLib.models.card import find_card
 from MRISuperResolutionLib.networks import build
+from MRISuperResolutionLib.physics.acquisition import Acquisition
 from MRISuperResolutionLib.pipeline.upscale import upscale
 from MRISuperResolutionLib.training.config.presets import preset
 from MRISuperResolutionLib.training.config.train_config import draw_factors, parse_factors
@@ -213,7 +213,7 @@ def test_the_empty_part_of_k_space_is_cropped_away(data, tmp_path):
     (truth,) = read_manifest(write_manifest(tmp_path, rows), data)
     assert truth.volume.grid.size == (36, 56, 68)
     assert truth.volume.grid.distance_to(Grid(SIZE)) < 1e-9
-    blurred = resample(Acquisition((1, 1, 1), kspace=(0.5, 0.8, 1)).apply(np.ones((4, 4, 4))), (4, 4, 4))
+    blurred = resample(Acquisition.gaussian((1, 1, 1), kept=(0.5, 0.8, 1)).apply(np.ones((4, 4, 4))), (4, 4, 4))
     np.testing.assert_allclose(blurred, 1)
 
 

@@ -14,6 +14,7 @@ import pytest
 import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 
+from MRISuperResolutionLib.dataset import subjects as truth_module
 from MRISuperResolutionLib.dataset.load import gather
 from MRISuperResolutionLib.dataset.subjects import Truth, read_manifest
 from MRISuperResolutionLib.errors import RequestError
@@ -22,7 +23,6 @@ from MRISuperResolutionLib.image.phantom import HEAD_MM, brain_phantom
 from MRISuperResolutionLib.image.volume import Volume
 from MRISuperResolutionLib.io import from_image, read_volume, to_image, write_volume
 from MRISuperResolutionLib.networks import build
-from MRISuperResolutionLib.training import truth as truth_module
 from MRISuperResolutionLib.training.config.presets import preset
 from MRISuperResolutionLib.training.data.patch_dataset import PatchStream
 

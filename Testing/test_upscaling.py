@@ -9,14 +9,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from MRISuperResolutionLib import Cancelled, Computing, Grid, RequestError, Volume, reference, upscale
-from MRISuperResolutionLib.acquisition import Acquisition
+from MRISuperResolutionLib import Cancelled, Computing, Grid, RequestError, Volume, upscale
 from MRISuperResolutionLib.image.intensity import Normalisation
 from MRISuperResolutionLib.image.linear_operators import resample
 from MRISuperResolutionLib.image.phantom import brain_phantom
 from MRISuperResolutionLib.io.provenance import NOTE
 from MRISuperResolutionLib.models.card import Card, find_card, load_network, save_network
 from MRISuperResolutionLib.networks import build
+from MRISuperResolutionLib.physics.acquisition import Acquisition
+from MRISuperResolutionLib.pipeline import registration as reference
 from MRISuperResolutionLib.pipeline.request import acquired_plane
 from MRISuperResolutionLib.runtime.progress import Silent
 
@@ -142,7 +143,7 @@ def test_the_network_sees_the_volume_first_and_then_its_references(tmp_path, cou
     seen += [Normalisation.of(other.array).apply(other.array) for other in others]
     with torch.no_grad():
         wanted = load_network(find_card(path))(torch.from_numpy(np.stack(seen))[None])[0, 0].numpy()
-    found = upscale(volume, path, references=others, computing=CPU)
+    found = upscale(volume, path, references=others, acquisition=None, computing=CPU)
     assert np.abs(found.array - norm.undo(wanted, volume.array.dtype)).max() < 1e-4 * np.ptp(volume.array)
 
 
@@ -220,7 +221,7 @@ def test_the_header_says_how_it_was_made(models):
 @pytest.mark.parametrize(("kind", "factors"), [("3D", (2, 2, 2)), ("3D", (1, 1, 2.5)), ("2D", (2, 2, 1))])
 def test_a_known_scan_is_explained(models, kind, factors):
     """Whatever the network makes, its scan is the input; as closely as the noise allows."""
-    acquisition = Acquisition(factors, sigma=0.8)
+    acquisition = Acquisition.gaussian(factors, sigma=0.8)
     truth = brain((20, 20, 20))
     low = Volume(acquisition.apply(truth.array), acquisition.grid(truth.grid))
     asked = {"plane": "axial"} if kind == "2D" else {"scale": factors}
@@ -236,12 +237,12 @@ def test_a_known_scan_is_explained(models, kind, factors):
     assert float(header["MRISuperResolution.unexplained"]) < 0.05 * float(
         header["MRISuperResolution.unexplained_before"]
     )
-    assert header["MRISuperResolution.sigma"] == "0.8"
+    assert "sigma 0.8 fine voxels" in header["MRISuperResolution.acquisition"]
 
 
 def test_a_scan_of_another_size_is_refused(models):
     with pytest.raises(RequestError, match="give the factors"):
-        upscale(brain(), models["3D"], scale=[2], acquisition=Acquisition((2, 2, 1)), computing=CPU)
+        upscale(brain(), models["3D"], scale=[2], acquisition=Acquisition.gaussian((2, 2, 1)), computing=CPU)
 
 
 def test_a_spacing_asks_for_the_same_as_a_scale(models):

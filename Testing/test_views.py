@@ -9,7 +9,6 @@ from conftest import save
 from hypothesis import given
 from hypothesis import strategies as st
 
-from MRISuperResolutionLib.acquisition import Acquisition
 from MRISuperResolutionLib.image.grid import Grid
 from MRISuperResolutionLib.image.intensity import Normalisation
 from MRISuperResolutionLib.image.phantom import brain_phantom
@@ -18,6 +17,7 @@ from MRISuperResolutionLib.inference.scan_restoration import Restoration
 from MRISuperResolutionLib.inference.tta import AS_IT_IS, views
 from MRISuperResolutionLib.models.card import find_card, load_network
 from MRISuperResolutionLib.networks.null_space import NullSpaceNet
+from MRISuperResolutionLib.physics.acquisition import Acquisition
 from MRISuperResolutionLib.pipeline.cost_estimate import forecast
 from MRISuperResolutionLib.pipeline.request import plan
 from MRISuperResolutionLib.pipeline.upscale import upscale, upscale_in_full
@@ -80,13 +80,13 @@ def restless_doubting(tmp_path_factory):
 
 def scan(factors):
     head = brain_phantom(tuple(int(n * f) for n, f in zip(SIZE, factors, strict=True)), "T1w")
-    return Volume(Acquisition(factors).apply(head), Grid(SIZE, factors))
+    return Volume(Acquisition.gaussian(factors).apply(head), Grid(SIZE, factors))
 
 
 @pytest.mark.parametrize("factors", [(2, 2, 2), (2, 2, 3), (3, 3, 3), (1, 1, 3)])
 def test_the_result_is_that_of_the_mean_of_the_views(restless, factors):
     low = scan(factors)
-    result = upscale(low, restless, scale=factors, computing=Computing(precision="float32"))
+    result = upscale(low, restless, scale=factors, acquisition=None, computing=Computing(precision="float32"))
     # the plain way: the network on the whole of each
     restoration = Restoration(None, result.grid.size, SIZE)
     normalisation = Normalisation.of(low.array)
@@ -108,7 +108,7 @@ def test_thick_slices_of_an_odd_size_are_what_the_network_makes_of_all_of_them(
     restless_of_thick_slices, factors, told
 ):
     high = brain_phantom((21, 35, 27), "T1w")
-    acquisition = Acquisition(factors)
+    acquisition = Acquisition.gaussian(factors)
     low = Volume(acquisition.apply(high), acquisition.grid(Grid(high.shape)))
     known = acquisition if told else None
     exact = Computing(precision="float32")
@@ -130,7 +130,7 @@ def test_the_expected_error_is_that_of_the_views_too_and_they_see_the_reference(
     exact = Computing(precision="float32")
     head = low.grid.refined(factors)
     reference = Volume(brain_phantom(head.size, "T2w"), head)
-    asked = {"scale": factors, "references": [reference], "computing": exact}
+    asked = {"scale": factors, "references": [reference], "acquisition": None, "computing": exact}
     outcome = upscale_in_full(low, restless_doubting, **asked)
     card = find_card(restless_doubting)
     restoration = Restoration(None, head.size, SIZE)
@@ -156,10 +156,10 @@ def test_the_expected_error_is_that_of_the_views_too_and_they_see_the_reference(
 def test_a_mirrored_scan_gives_the_mirrored_result(restless, factors):
     low = scan(factors)
     exact = Computing(precision="float32")
-    result = upscale(low, restless, scale=factors, computing=exact).array
+    result = upscale(low, restless, scale=factors, acquisition=None, computing=exact).array
     for view in views(factors)[1:]:
         mirrored = Volume(np.ascontiguousarray(low.array[view]), low.grid)
-        again = upscale(mirrored, restless, scale=factors, computing=exact).array[view]
+        again = upscale(mirrored, restless, scale=factors, acquisition=None, computing=exact).array[view]
         np.testing.assert_allclose(again, result, atol=1e-4 * np.ptp(result))
 
 

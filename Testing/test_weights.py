@@ -7,7 +7,6 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from MRISuperResolutionLib.acquisition import Acquisition
 from MRISuperResolutionLib.errors import RequestError
 from MRISuperResolutionLib.models.card import (
     Card,
@@ -20,6 +19,8 @@ from MRISuperResolutionLib.models.card import (
 )
 from MRISuperResolutionLib.models.registry import find_model
 from MRISuperResolutionLib.networks import build
+from MRISuperResolutionLib.physics.acquisition import Acquisition
+from MRISuperResolutionLib.physics.encoding import SliceProfile
 from MRISuperResolutionLib.pipeline.input_checks import check_told
 from MRISuperResolutionSlicer.model_list import offered
 
@@ -134,10 +135,10 @@ def test_the_factors_of_thick_slices_go_further_along_one_axis_alone():
 @pytest.mark.parametrize(
     ("acquisition", "words"),
     [
-        (Acquisition((2, 2, 2), "fixed", 6.0), "blur of up to 3"),
-        (Acquisition((2, 2, 2), "fixed", 1.0, noise="rician", noise_level=0.5), "noise of up to 0.06"),
-        (Acquisition((2, 2, 2), "fixed", 1.5, noise="rician", noise_level=0.05), None),
-        (Acquisition((1, 1, 6), "thickness"), None),
+        (Acquisition.gaussian((2, 2, 2), 6.0), "blur of up to 3"),
+        (Acquisition.gaussian((2, 2, 2), 1.0, noise="rician", noise_level=0.5), "noise of up to 0.06"),
+        (Acquisition.gaussian((2, 2, 2), 1.5, noise="rician", noise_level=0.05), None),
+        (Acquisition((1, 1, 6), (SliceProfile(),) * 3), None),
     ],
 )
 def test_nothing_is_told_far_from_what_was_learned(acquisition, words):

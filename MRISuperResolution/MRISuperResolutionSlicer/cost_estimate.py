@@ -60,7 +60,7 @@ def _share(node: Any, card: Card, plan_: Plan) -> float:
 
 def _looked_at(node: Any, card: Card, plan_: Plan) -> float:
     # not at the start of every Slicer
-    from MRISuperResolutionLib.pipeline.cost_estimate import share_left
+    from MRISuperResolutionLib.pipeline.foreground_work import share_left
 
     try:
         return share_left(slicer.util.arrayFromVolume(node).transpose(), card, plan_)

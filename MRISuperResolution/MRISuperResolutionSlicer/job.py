@@ -21,7 +21,7 @@ from MRISuperResolutionLib.errors import RequestError
 from MRISuperResolutionLib.image.grid import Grid
 from MRISuperResolutionLib.pipeline.model_selection import AUTO
 
-from . import exchange
+from . import node_io
 from .later import later
 from .parameters import in_words_of_panel
 from .process import Child, Outcome
@@ -88,9 +88,9 @@ class Job:
     def start(self) -> None:
         """Start, and return at once. Raises RequestError where the temporary folder has no room."""
         parent = slicer.app.temporaryPath
-        exchange.remove_abandoned(Path(parent))
+        node_io.remove_abandoned(Path(parent))
         try:
-            self.folder = Path(tempfile.mkdtemp(prefix=exchange.PREFIX, dir=parent))
+            self.folder = Path(tempfile.mkdtemp(prefix=node_io.PREFIX, dir=parent))
         except OSError as error:
             raise RequestError(
                 f"Nothing can be written to the temporary folder {parent}: choose another one in the application's "
@@ -133,7 +133,7 @@ class Job:
 
     def _check_space(self) -> None:
         written = sum(node.GetImageData().GetActualMemorySize() * 1024 for node in self._volumes)
-        exchange.check_space(self.folder, written + self.asked.bytes_in_scene())
+        node_io.check_space(self.folder, written + self.asked.bytes_in_scene())
 
     @property
     def _volumes(self) -> list[Any]:
@@ -178,7 +178,7 @@ class Job:
         if not self.is_running:
             return
         for number, (node, grid) in enumerate(zip(self._volumes, self._grids, strict=True)):
-            yield from exchange.write(slicer.util.arrayFromVolume(node), grid, self._input(number))
+            yield from node_io.write(slicer.util.arrayFromVolume(node), grid, self._input(number))
 
     def _input(self, number: int) -> Path:
         return self.folder / f"input-{number}.nrrd"
@@ -243,11 +243,11 @@ class Job:
     @staticmethod
     def _read_volume(path: Path, grid: Grid) -> Generator[None, None, Computed]:
         """Steps that read a file, which has to lie on ``grid``."""
-        written = exchange.read_header(path)
+        written = node_io.read_header(path)
         if written.grid.size != grid.size or written.grid.distance_to(grid) > SAME_PLACE_MM:
             raise RequestError("The computation gave a volume of another size or place: please report it.")
-        image = exchange.new_image()
-        yield from exchange.read_voxels(written, path, image)
+        image = node_io.new_image()
+        yield from node_io.read_voxels(written, path, image)
         return Computed(image, written.grid, written.header)
 
     def _on_node_removed(self, *_: Any) -> None:

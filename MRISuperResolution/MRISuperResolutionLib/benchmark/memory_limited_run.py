@@ -19,7 +19,8 @@ from ..image.volume import Volume
 from ..io import write_volume
 from ..models.card import USUAL_FACTOR, Card
 from ..models.registry import find_model
-from ..pipeline.cost_estimate import forecast, processor_rate, share_left
+from ..pipeline.cost_estimate import forecast, processor_rate
+from ..pipeline.foreground_work import share_left
 from ..pipeline.request import Plan, plan
 from ..runtime.memory import GIB, peak_memory
 from .throughput import factors_for

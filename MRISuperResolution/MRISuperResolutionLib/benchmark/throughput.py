@@ -139,6 +139,7 @@ def _measured(
                 str(card.path),
                 scale=factors,
                 plane=PLANE if card.dimensions == 2 else None,
+                acquisition=None,
                 computing=computing,
                 progress=Quiet(),
             )

@@ -16,8 +16,8 @@ from ..image.grid import Triple
 from ..image.linear_operators import apply_along_axes, cell_centres, spline_weights
 from ..image.volume import Volume, divisible
 from ..physics.acquisition import Acquisition
-from ..physics.encoding import KSpace
-from ..physics.presets import in_words
+from ..physics.encoding import Encoding, Gaussian, KSpace
+from ..physics.presets import acquisition_named, in_words
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,12 @@ class Case:
     def _unusual(self) -> list[str]:
         """What differs from a Gaussian blur of one fine voxel, sampled in cells without noise."""
         made = self.acquisition
-        usual = Acquisition.gaussian(made.factors)
         acting = [axis for axis, factor in zip(made.axes, made.factors, strict=True) if axis.acts(factor)]
-        words = [] if all(axis == usual.axes[0] for axis in acting) else [in_words(made)]
+        words = (
+            _unusual_blur(acting[0])
+            if len(set(acting)) == 1 and isinstance(acting[0], Gaussian)
+            else [in_words(made)]
+        )
         if made.noise_level:
             words.append(f"noise {made.noise_level:g}")
         return [*words, *(["corners"] if made.sampling == "corners" else [])]
@@ -101,35 +104,61 @@ class Case:
 
 
 def cases(
-    truths: Sequence[Truth], factors: Sequence[Sequence[float]], planes: Sequence[str], settings: Acquisition
+    truths: Sequence[Truth],
+    factors: Sequence[Sequence[float]],
+    planes: Sequence[str],
+    settings: Acquisition | str,
+    noise: float = 0.0,
 ) -> list[Case]:
     """Every truth under every degradation in which it is true.
 
     factors   one number each (all axes; the axes of the slices where there are ``planes``) or three along i, j, k
     planes    degrade slices of these planes; none: volumes
-    settings  all of the acquisition but its factors
+    settings  all of the acquisition but its factors, or its name (see ``physics.presets``), with Rician ``noise``
 
     Raises RequestError where no truth can be used so, and for three factors of slices.
     """
     if planes and any(len(shape) != 1 for shape in factors):
         raise RequestError("slices have one factor, for both of their axes: give single numbers, or leave out planes")
-    found = [c for truth in truths for shape in factors for c in _cases(truth, shape, planes, settings)]
+    found = [c for truth in truths for shape in factors for c in _cases(truth, shape, planes, settings, noise)]
     if not found:
         raise RequestError("none of the volumes is true along the axes that are degraded: choose planes or others")
     return found
 
 
-def _cases(truth: Truth, shape: Sequence[float], planes: Sequence[str], settings: Acquisition) -> Iterator[Case]:
+def _cases(
+    truth: Truth, shape: Sequence[float], planes: Sequence[str], settings: Acquisition | str, noise: float
+) -> Iterator[Case]:
     if not planes:
         i, j, k = shape if len(shape) == 3 else list(shape) * 3
         if own := truth.degradable((i, j, k)):
-            yield Case(truth, replace(settings, factors=own))
+            yield Case(truth, _acquisition(settings, own, truth, noise))
         return
     for plane in (plane for plane in planes if plane in truth.planes):
         axis = truth.volume.grid.slice_axis(plane)
-        first, second, third = (KSpace() if a == axis else encoding for a, encoding in enumerate(settings.axes))
-        factors = _but_across(axis, (shape[0],) * 3)
-        yield Case(truth, replace(settings, factors=factors, axes=(first, second, third)), plane)
+        made = _acquisition(settings, _but_across(axis, (shape[0],) * 3), truth, noise)
+        first, second, third = (
+            _untouched(encoding) if a == axis else encoding for a, encoding in enumerate(made.axes)
+        )
+        yield Case(truth, replace(made, axes=(first, second, third)), plane)
+
+
+def _unusual_blur(axis: Gaussian) -> list[str]:
+    """What differs from a Gaussian blur of one fine voxel."""
+    words = [f"k-space {axis.kept:g}"] * (axis.kept < 1) + [f"sigma {axis.sigma:g}"] * (axis.sigma != 1)
+    return [*words, *([f"radius {axis.radius}"] if axis.radius is not None else [])]
+
+
+def _untouched(encoding: Encoding) -> Encoding:
+    """Of an axis that stays as it is."""
+    return Gaussian(0.0) if isinstance(encoding, Gaussian) else KSpace()
+
+
+def _acquisition(settings: Acquisition | str, factors: Triple, truth: Truth, noise: float) -> Acquisition:
+    if isinstance(settings, Acquisition):
+        return settings.with_factors(factors)
+    made = acquisition_named(settings, factors, truth.volume.grid.coarsened(factors))
+    return made.with_noise(noise) if noise else made
 
 
 def _but_across(axis: int, values: Triple) -> Triple:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Degradation:
     """How truths are degraded: ``factors`` as texts such as "2" or "2,2,3", and what ``mrisr compare`` calls
-    ``planes``, ``blur``, ``sigma``, ``radius``, ``kspace``, ``noise`` and ``sampling``."""
+    ``planes``, ``acquisition`` (a name or a file; None: the papers' blur), ``blur``, ``sigma``, ``radius``,
+    ``kspace``, ``noise`` and ``sampling``."""
 
     factors: tuple[str, ...] = ("2",)
     planes: tuple[str, ...] = ()
+    acquisition: str | None = None
     blur: str = "fixed"
     sigma: float = 1.0
     radius: int | None = None

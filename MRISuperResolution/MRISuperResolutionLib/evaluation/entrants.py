@@ -14,6 +14,7 @@ from ..models.card import Card, baselines, catalogue
 from ..models.registry import find_model
 from ..physics.acquisition import Acquisition
 from ..pipeline.request import Plan, plan
+from ..pipeline.scan_acquisition import AUTO
 from .case import Case
 
 SUFFIX = re.compile(r"(-(t1w|t2w|flair|pdw))*(-x\d+)?$")
@@ -82,9 +83,9 @@ def planned(model: Card | Method, case: Case, low: Volume, references: int) -> P
         return None
 
 
-CONSISTENT, UNTOLD, SHARP, SIGMA = "consistent", "untold", "sharp", "sigma="
+CONSISTENT, UNTOLD, SHARP, SIGMA, ESTIMATED = "consistent", "untold", "sharp", "sigma=", "auto"
 
-TELLING = re.compile(rf"(.*)\+({CONSISTENT}|{UNTOLD}|{SHARP}|{SIGMA}\d+(?:\.\d+)?)")
+TELLING = re.compile(rf"(.*)\+({CONSISTENT}|{UNTOLD}|{SHARP}|{ESTIMATED}|{SIGMA}\d+(?:\.\d+)?)")
 
 
 def split(name: str) -> tuple[str, str]:
@@ -103,9 +104,11 @@ def check_telling(telling: str, method: Method | None) -> None:
         Acquisition.gaussian((1, 1, 1), _sigma(telling))
 
 
-def told(telling: str, model: Card | Method, truth: Acquisition) -> Acquisition | None:
+def told(telling: str, model: Card | Method, truth: Acquisition) -> Acquisition | str | None:
     """What ``model`` is told where ``truth`` made the scan; as it acts on the target grid."""
     undoes = model.undoes if isinstance(model, Method) else model.restoring
+    if telling == ESTIMATED:
+        return AUTO
     if telling == UNTOLD or not (undoes or telling):
         return None
     if telling == SHARP:

@@ -9,6 +9,12 @@ import numpy as np
 
 ROBUST_PERCENTILES = (0.1, 99.9)
 
+FAR_ABOVE = 4.0
+"""Ranges above the low end from which on voxels that lie together are the head, and all else is background."""
+
+OUTLIER = 2.0
+"""Normalised intensity, or its negative, beyond which no network has seen tissue."""
+
 EMPTY = 1e-6
 """Share of the range that these lie apart at most where nearly all of a volume is background."""
 
@@ -24,14 +30,29 @@ class Normalisation:
     def of(cls, array: np.ndarray) -> Normalisation:
         """Map of ``array``'s 0.1 and 99.9 percentiles to 0 and 1.
 
-        Where these coincide (nearly all of the volume is background) its minimum and maximum take their
+        Where a head fills so little of the field of view that the upper one is of the background, it is that of the
+        head. Where both coincide (nearly all of the volume is background) its minimum and maximum take their
         place. Raises ValueError for a constant array.
         """
         lowest, highest = float(array.min()), float(array.max())
         if not lowest < highest:
             raise ValueError("a constant array has no range to normalise")
         low, high = (float(x) for x in np.percentile(array, ROBUST_PERCENTILES))
-        return cls(low, high) if high - low > EMPTY * (highest - lowest) else cls(lowest, highest)
+        if not high - low > EMPTY * (highest - lowest):
+            return cls(lowest, highest)
+        return cls(low, cls._high_of_head(array, low, high))
+
+    @staticmethod
+    def _high_of_head(array: np.ndarray, low: float, high: float) -> float:
+        """``high``, or the upper percentile of what lies far above it, if that is more than voxels and lines."""
+        far = array > low + FAR_ABOVE * (high - low)
+        if not far.any():
+            return high
+        # scipy takes its time
+        from scipy import ndimage
+
+        head = ndimage.binary_opening(far)
+        return float(np.percentile(array[head], ROBUST_PERCENTILES[1])) if head.any() else high
 
     def apply(self, array: np.ndarray) -> np.ndarray:
         """Units of the input -> float32 in normalised units, in a new array."""
@@ -52,6 +73,25 @@ class Normalisation:
     def undo_difference(self, normalised: np.ndarray) -> np.ndarray:
         """A difference of normalised values -> of values in units of the input, in a new array."""
         return normalised * np.float32(self.high - self.low)
+
+
+def without_outliers(normalised: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """What a network is given of a volume [i, j, k] in normalised units, and the rest; None where there is none.
+
+    A voxel beyond ``OUTLIER`` (a failed fit, a hot pixel) becomes the median of the 3 x 3 x 3 around it, or
+    ``OUTLIER`` where many such lie together. Without that, one of them would change a result twenty voxels away.
+    """
+    places = np.nonzero(np.abs(normalised) > OUTLIER)
+    if not len(places[0]):
+        return normalised, None
+    around = np.indices((3, 3, 3)).reshape(3, 1, -1) - 1
+    near = [
+        np.clip(place[:, None] + step, 0, n - 1)
+        for place, step, n in zip(places, around, normalised.shape, strict=True)
+    ]
+    inside = normalised.copy()
+    inside[places] = np.clip(np.median(normalised[tuple(near)], axis=1), -OUTLIER, OUTLIER)
+    return inside, normalised - inside
 
 
 def exact_type(dtype: np.dtype) -> np.dtype:

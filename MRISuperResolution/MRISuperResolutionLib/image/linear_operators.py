@@ -13,7 +13,6 @@ from functools import lru_cache, partial
 from typing import Any, Literal
 
 import numpy as np
-from scipy import ndimage
 
 Order = Literal[1, 3, 5]
 """Of a B-spline: linear, cubic, quintic."""
@@ -42,6 +41,9 @@ def spline_weights(coordinates: np.ndarray, n_in: int, order: Order = 3) -> np.n
     The signal goes on beyond its outer faces as in a mirror (``reflect`` in scipy). From a dozen samples on
     scipy's coefficients are exact for that; of six, a constant comes back to 5e-8 (cubic) or 3e-5 (quintic).
     """
+    # scipy takes its time
+    from scipy import ndimage
+
     if n_in == 1:
         return np.ones((len(coordinates), 1))
     coefficients = ndimage.spline_filter1d(np.eye(n_in), order=order, axis=0, mode="reflect")
@@ -89,6 +91,9 @@ def gaussian_matrix(n: int, sigma: float, radius: int | None = None) -> np.ndarr
 
     The kernel reaches ``radius`` samples to each side (default: four sigma) and sums to one.
     """
+    # scipy takes its time
+    from scipy import ndimage
+
     reach = {"truncate": 4.0} if radius is None else {"radius": radius}
     return ndimage.gaussian_filter1d(np.eye(n), sigma, axis=0, mode="reflect", **reach)
 

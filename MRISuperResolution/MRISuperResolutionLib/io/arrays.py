@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..image.grid import Grid
-from ..image.linear_operators import apply_along_axes, counting
+from ..image.linear_operators import apply_along_axes, counting, spline_matrix
 
 
 class Source(Protocol):
@@ -45,6 +45,13 @@ class Interpolated:
             piece = apply_along_axes([matrix if a == axis else None for a in range(3)], piece)
         made = np.asarray(piece)
         return made if axes else made.copy()
+
+
+def spline(array: Any, size: Sequence[int]) -> Interpolated:
+    """Cubic-spline interpolation of ``array`` [i, j, k] to the grid of ``size`` cells over the same box."""
+    return Interpolated(
+        array, [None if n == m else spline_matrix(n, m) for n, m in zip(array.shape, size, strict=True)]
+    )
 
 
 class Channels:

@@ -21,7 +21,8 @@ def provenance(action: str, made: Mapping[str, Any]) -> dict[str, str]:
     Settings that are None are left out; the rest become ``MRISuperResolution.KEY``.
     """
     texts = {key: _text(value) for key, value in made.items() if value is not None}
-    short = [text[:SHA256_SHOWN] if key == "sha256" else text for key, text in texts.items() if text]
+    shown = {key: text for key, text in texts.items() if text and not key.startswith("acquisition")}
+    short = [text[:SHA256_SHOWN] if key == "sha256" else text for key, text in shown.items()]
     return {
         NOTE: " ".join(["mrisr", __version__, "research-only", *short]),
         f"{KEY}.version": __version__,

@@ -50,6 +50,8 @@ class Card:
     acquisition   the acquisition model that made its training pairs
     training      data with their licences, settings, the command
     figures       per validation subject: factors, PSNR in dB and SSIM of spline and of the network
+    measured      what it reaches under each acquisition, by default: contrast, subject, factors, acquisition (of
+                  ``physics.presets``), noise, PSNR in tissue in dB of spline, sinc and of the network
     trust         of networks that tell which error to expect: the "share" of voxels whose error, the truth's own
                   noise left out, stays below, the "scale" that brings what the network says to that for each of the
                   "kinds" of scans (factors, told or not, of a "contrast" or of all), and on which subjects it was
@@ -74,6 +76,7 @@ class Card:
     training: dict[str, Any]
     figures: list[dict[str, Any]]
     licence: str
+    measured: list[dict[str, Any]] = field(default_factory=list)
     trust: dict[str, Any] = field(default_factory=dict)
     cost: dict[str, float] = field(default_factory=dict)
     file: str = ""
@@ -146,8 +149,11 @@ class Card:
 def weights_folder() -> Path:
     """Where the weights lie: MRISR_WEIGHTS if set, else beside the installed library, else in the source tree."""
     chosen = os.environ.get("MRISR_WEIGHTS")
-    if chosen:
-        return Path(chosen)
+    return Path(chosen) if chosen else own_folder()
+
+
+def own_folder() -> Path:
+    """Where the weights lie that came with the library, whatever others are chosen."""
     library = Path(__file__).resolve().parents[1]
     installed = library / "weights"
     return installed if installed.is_dir() else library.parents[1] / "weights"

@@ -45,9 +45,14 @@ def slice_axis(grid: Grid) -> int:
 
 def write_acquisition(acquisition: Acquisition, path: Path) -> None:
     """Write what ``read_acquisition`` reads; factors are left out, since a scan has none of its own."""
+    path.write_text(acquisition_text(acquisition), encoding="utf-8")
+
+
+def acquisition_text(acquisition: Acquisition) -> str:
+    """The JSON of a file that ``read_acquisition`` reads."""
     facts = acquisition.describe()
     del facts["factors"]
-    path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    return json.dumps(facts, indent=2) + "\n"
 
 
 def read_acquisition(path: Path) -> Acquisition:
@@ -110,6 +115,8 @@ def acquisition_of_blur(
         )
     if blur not in ("fixed", "none"):
         raise RequestError(f"unknown blur {blur!r}: choose one of fixed, thickness, none")
+    if blur == "fixed" and not sigma > 0:
+        raise RequestError(f"the blur sigma is {sigma:g}: give fine voxels, more than 0, or no blur")
     return Acquisition.gaussian(factors, 0.0 if blur == "none" else sigma, radius, kept, **further)
 
 

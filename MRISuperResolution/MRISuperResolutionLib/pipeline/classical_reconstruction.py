@@ -28,8 +28,6 @@ def by_method(
             f"the model {method.name} computes on the CPU in float32, not with device {computing.device} and "
             f"precision {computing.precision}: leave them out"
         )
-    if acquisition and not method.undoes:
-        raise RequestError(f"the model {method.name} interpolates and undoes nothing: leave out the blur")
     assumed = acquisition or assumed_acquisition(plan_.factors)
     stage = Stage(progress, PREPARED, 0.95, "computing")
     made = {

@@ -38,10 +38,14 @@ class Needs:
     instead: tuple[str, ...]
     after: int = 0
 
+    def fits(self, limit: int) -> bool:
+        """Whether this process can take as much."""
+        return process_memory() + self.bytes <= limit
+
     def check(self, limit: int) -> None:
         """Raise OutOfMemory, before the work starts, where this process cannot take as much."""
         needed = process_memory() + self.bytes
-        if needed > limit:
+        if not self.fits(limit):
             *others, last = *self.instead, "ask for a smaller factor", "raise the memory limit (--max-memory)"
             raise OutOfMemory(
                 f"a result of {' x '.join(map(str, self.size))} voxels needs {needed / GIB:.2f} GiB, and "

@@ -3,12 +3,27 @@
 Nothing slow is imported before a command runs, so that ``mrisr --help`` answers at once.
 """
 
-from . import ablate, benchmark, compare, degrade, demo, evaluate, models, plant, train, upscale
+from . import (
+    ablate,
+    benchmark,
+    compare,
+    degrade,
+    demo,
+    estimate,
+    evaluate,
+    evaluate_weights,
+    models,
+    plant,
+    train,
+    upscale,
+)
 
 COMMANDS = {
     "upscale": upscale,
+    "estimate": estimate,
     "degrade": degrade,
     "evaluate": evaluate,
+    "evaluate-weights": evaluate_weights,
     "compare": compare,
     "plant": plant,
     "models": models,

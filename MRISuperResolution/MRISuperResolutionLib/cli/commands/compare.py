@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ...evaluation.degradations import PROTOCOLS, Degradation
 from .degrade import refuse_unused
-from .upscale import add_computing_arguments, computing
+from .upscale import add_computing_arguments, computing, refuse_both
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,13 +48,16 @@ def add_degradation_arguments(parser: argparse.ArgumentParser) -> None:
         "--planes", nargs="+", choices=("axial", "coronal", "sagittal"), help="degrade slices of these"
     )
     parser.add_argument(
-        "--blur",
-        choices=("fixed", "thickness", "none"),
-        help="a Gaussian of --sigma (default), or as wide as an LR voxel",
+        "--acquisition",
+        metavar="NAME",
+        help="what the scanner does: 3d (k-space ends at the voxels), 2d-multislice (a slice profile along the axis "
+        "with the largest factor), gaussian (the papers' blur of one fine voxel; default), or a JSON file",
     )
-    parser.add_argument("--sigma", type=float, metavar="X", help="of the blur, in HR voxels; default: 1")
-    parser.add_argument("--radius", type=int, metavar="N", help="HR voxels that the kernel reaches")
-    parser.add_argument("--kspace", type=float, metavar="X", help="share of k-space that is kept along an axis")
+    # how earlier versions described the papers' blur
+    parser.add_argument("--blur", choices=("fixed", "thickness", "none"), help=argparse.SUPPRESS)
+    parser.add_argument("--sigma", type=float, metavar="X", help=argparse.SUPPRESS)
+    parser.add_argument("--radius", type=int, metavar="N", help=argparse.SUPPRESS)
+    parser.add_argument("--kspace", type=float, metavar="X", help=argparse.SUPPRESS)
     parser.add_argument("--noise", type=float, metavar="X", help="Rician, as a share of the range")
     parser.add_argument(
         "--sampling", choices=("cells", "corners"), help="corners: every Nth sample, as the papers; default: cells"
@@ -138,6 +141,7 @@ def make_cases(options: argparse.Namespace) -> list[Case]:
     from ...evaluation.case import cases
     from ...image.grid import factors_named
 
+    refuse_both(options)
     degradations = _degradations(options)
     for degradation in degradations:
         refuse_unused(degradation.blur, options.sigma, options.radius)
@@ -145,7 +149,7 @@ def make_cases(options: argparse.Namespace) -> list[Case]:
     found: dict[tuple[str, str], Case] = {}
     for degradation in degradations:
         factors = [factors_named(text) for text in degradation.factors]
-        for case in cases(truths, factors, degradation.planes, _settings(degradation)):
+        for case in cases(truths, factors, degradation.planes, _settings(degradation), degradation.noise):
             found.setdefault((case.truth.subject, case.key), case)
     return list(found.values())
 
@@ -168,9 +172,11 @@ def _truths(options: argparse.Namespace) -> list[Truth]:
     return [truth for truth in truths if not options.contrasts or truth.contrast in options.contrasts]
 
 
-def _settings(degradation: Degradation) -> Acquisition:
+def _settings(degradation: Degradation) -> Acquisition | str:
     from ...physics.presets import acquisition_of_blur
 
+    if degradation.acquisition is not None:
+        return degradation.acquisition
     return acquisition_of_blur(
         degradation.blur,
         (1, 1, 1),

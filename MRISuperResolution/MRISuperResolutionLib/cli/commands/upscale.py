@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ...image.grid import Triple
+    from ...image.grid import Grid, Triple
     from ...image.volume import Volume
     from ...methods.base import Method
     from ...models.card import Card
     from ...physics.acquisition import Acquisition
+    from ...physics.estimation.estimate import Estimate
     from ...runtime.device import Computing
     from ...runtime.progress import Progress
 
@@ -61,19 +62,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--register", action="store_true", help="align the references to the input first")
     parser.add_argument(
-        "--blur",
-        choices=("fixed", "thickness", "none"),
-        help="how the scanner blurred, if you know it: a Gaussian of --sigma, or one as wide as the input's voxels; "
-        "none: its k-space ends at these, and all below is kept as it is. What a network makes is then changed so "
-        "that it explains the scan; ibp, lrtv and nmu undo it (their default: fixed)",
+        "--acquisition",
+        metavar="NAME",
+        help="what the scanner did: auto, estimated from the scan (default); 3d: its k-space ends at the voxels; "
+        "2d-multislice: slices with a profile as wide as they are thick; gaussian: the papers' blur of one fine "
+        "voxel; or a JSON file. Networks and ibp, lrtv and nmu undo it, and the result accounts for the scan",
     )
-    parser.add_argument("--sigma", type=float, metavar="X", help="of the fixed blur, in fine voxels (default: 1)")
     parser.add_argument(
         "--noise-level",
         type=float,
         metavar="X",
-        help="of the scan, as a share of its range: how closely to explain it (default with --blur: 0.01)",
+        help="of the scan, as a share of its range: how closely to account for it (default: estimated)",
     )
+    # how earlier versions described the papers' blur
+    parser.add_argument("--blur", choices=("fixed", "thickness", "none"), help=argparse.SUPPRESS)
+    parser.add_argument("--sigma", type=float, metavar="X", help=argparse.SUPPRESS)
     parser.add_argument(
         "--unexplained",
         type=Path,
@@ -137,37 +140,32 @@ def run(options: argparse.Namespace) -> None:
 def _upscale(options: argparse.Namespace, progress: Progress) -> None:
     import numpy as np
 
-    from ...errors import RequestError
     from ...io import check_output, read_volume, room_in_file, write_volume
+    from ...models.card import Card
     from ...models.registry import find_model
-    from ...pipeline.model_selection import AUTO
+    from ...pipeline.model_selection import AUTO, harm
     from ...pipeline.request import plan
     from ...pipeline.upscale import upscale_into
     from ...runtime.cancellation import too_late
 
-    if options.blur is None and (options.sigma is not None or options.noise_level is not None):
-        raise RequestError("--sigma and --noise-level tell more of the blur: add --blur")
-    if options.blur != "fixed" and options.sigma is not None:
-        raise RequestError(f"--sigma is of the fixed blur, not of --blur {options.blur}: leave one of them out")
-    if options.register and not options.reference:
-        raise RequestError("--register aligns references, but none is given: add --reference")
+    _refuse_contradictions(options)
     refuse_to_replace([options.input, *options.reference], options.output)
     how = computing(options)
-    if options.contrast and options.model != AUTO and not options.expected_error:
-        raise RequestError(
-            "--contrast helps to choose weights and to tell errors: leave it out, or give --model auto or "
-            "--expected-error"
-        )
     contrast = _contrast(options)
     model = None if options.model == AUTO else find_model(options.model)
     progress.report(0.0, "reading")
     volume = read_volume(options.input)
+    found = _found(options, volume, model)
     if model is None:
-        model = _chosen(options, volume, contrast, progress)
+        model = _chosen(options, volume, contrast, found, progress)
     plan_ = plan(volume.grid, model, options.scale, options.spacing, options.plane, len(options.reference))
-    acquisition = _acquisition(options, plan_.factors)
+    acquisition = found or _acquisition(options, plan_.factors, volume.grid)
+    if isinstance(model, Card) and (
+        warning := harm(model, contrast, plan_.factors, _kind(options, found, plan_.factors))
+    ):
+        progress.say(f"warning: {warning}")
     check_output(options.output, plan_.target, volume.array.dtype, options.overwrite)
-    _check_further(options, model, acquisition is not None)
+    _check_further(options, model)
     for path, grid in ((options.unexplained, volume.grid), (options.expected_error, plan_.target)):
         if path:
             refuse_to_replace([options.input, *options.reference], path)
@@ -205,6 +203,19 @@ def _upscale(options: argparse.Namespace, progress: Progress) -> None:
     )
 
 
+def _refuse_contradictions(options: argparse.Namespace) -> None:
+    """Raise RequestError for options that do not go together."""
+    from ...errors import RequestError
+
+    refuse_both(options)
+    if options.blur is None and options.sigma is not None:
+        raise RequestError("--sigma tells more of the blur: add --blur fixed")
+    if options.blur != "fixed" and options.sigma is not None:
+        raise RequestError(f"--sigma is of the fixed blur, not of --blur {options.blur}: leave one of them out")
+    if options.register and not options.reference:
+        raise RequestError("--register aligns references, but none is given: add --reference")
+
+
 def _contrast(options: argparse.Namespace) -> str | None:
     """Of the input, as it is told or as the file's name has it; None in doubt."""
     from ...errors import RequestError
@@ -216,23 +227,55 @@ def _contrast(options: argparse.Namespace) -> str | None:
     return contrast
 
 
-def _chosen(options: argparse.Namespace, volume: Volume, contrast: str | None, progress: Progress) -> Card:
-    """The weights that suit the volume and what is asked; says why."""
+def _found(options: argparse.Namespace, volume: Volume, model: Card | Method | None) -> Estimate | None:
+    """What the scanner did, where it is to be estimated and the model makes use of it."""
+    from dataclasses import replace
+
+    from ...image.volume import check_image
+    from ...pipeline.scan_acquisition import AUTO, estimated
+
+    stated = options.blur is not None or options.acquisition not in (None, AUTO)
+    if stated or not (model is None or model.undoes):
+        return None
+    check_image(volume)
+    found = estimated(volume)
+    return found if options.noise_level is None else replace(found, noise_level=options.noise_level)
+
+
+def _kind(options: argparse.Namespace, found: Estimate | None, factors: Sequence[float]) -> str | None:
+    """Which of the acquisitions that networks were measured under is most like the scan's."""
+    from ...physics.presets import GAUSSIAN, PRESETS, THREE_D
+
+    i, j, k = factors
+    if found is not None:
+        return found.preset((i, j, k))
+    if options.blur is not None:
+        return THREE_D if options.blur == "none" else GAUSSIAN
+    return options.acquisition if options.acquisition in PRESETS else None
+
+
+def _chosen(
+    options: argparse.Namespace, volume: Volume, contrast: str | None, found: Estimate | None, progress: Progress
+) -> Card | Method:
+    """The model that suits the volume and what is asked; says why."""
     from ...models.card import catalogue
     from ...pipeline.model_selection import choose
+    from ...pipeline.request import plan
 
+    # of slices all that is asked for is finer in their plane
+    factors = (1, 2, 2) if options.plane else plan(volume.grid, None, options.scale, options.spacing).factors
     asked = (options.scale, options.spacing, options.plane, len(options.reference))
-    choice = choose(catalogue(), volume.grid, contrast, *asked)
+    choice = choose(catalogue(), volume.grid, contrast, *asked, _kind(options, found, factors))
     progress.say(choice.why)
     return choice.card
 
 
-def _check_further(options: argparse.Namespace, model: Card | Method, told: bool) -> None:
+def _check_further(options: argparse.Namespace, model: Card | Method) -> None:
     """Raise RequestError for volumes that the model cannot give."""
     from ...errors import RequestError
 
-    if options.unexplained and not (told or model.restoring):
-        raise RequestError(f"what {model.name} does not explain of the scan depends on its blur: add --blur")
+    if options.unexplained and not model.undoes:
+        raise RequestError(f"the model {model.name} interpolates and undoes nothing: leave out --unexplained")
     if options.expected_error and not model.trust:
         raise RequestError(f"the model {model.name} expects no errors of itself: leave out --expected-error")
     paths = [path for path in (options.output, options.unexplained, options.expected_error) if path]
@@ -240,13 +283,26 @@ def _check_further(options: argparse.Namespace, model: Card | Method, told: bool
         raise RequestError("two volumes would be written to one file: give each another name")
 
 
-def _acquisition(options: argparse.Namespace, factors: Triple) -> Acquisition | None:
-    """How the scan came from what is sought, where the user tells."""
-    if options.blur is None:
-        return None
-    from ...inference.scan_restoration import USUAL_NOISE, sharp_scan
-    from ...physics.presets import acquisition_of_blur
+def refuse_both(options: argparse.Namespace) -> None:
+    """Raise RequestError where an acquisition is given together with what described one in earlier versions."""
+    from ...errors import RequestError
 
+    earlier = [name for name in ("blur", "sigma", "radius", "kspace") if getattr(options, name, None) is not None]
+    if options.acquisition is not None and earlier:
+        raise RequestError(f"--acquisition tells all that --{earlier[0]} tells: leave out --{earlier[0]}")
+
+
+def _acquisition(options: argparse.Namespace, factors: Triple, grid: Grid) -> Acquisition | str:
+    """What the options say of the scan; a name where the rest is to be estimated from it."""
+    from ...inference.scan_restoration import USUAL_NOISE, sharp_scan
+    from ...physics.presets import acquisition_named, acquisition_of_blur
+    from ...pipeline.scan_acquisition import AUTO
+
+    if options.blur is None:
+        name: str = options.acquisition or AUTO
+        if name == AUTO or options.noise_level is None:
+            return name
+        return acquisition_named(name, factors, grid).with_noise(options.noise_level)
     level = USUAL_NOISE if options.noise_level is None else options.noise_level
     if options.blur == "none":
         return sharp_scan(factors, level)
