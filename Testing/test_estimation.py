@@ -118,6 +118,20 @@ def test_the_result_accounts_for_the_scan_by_default():
     assert "acquisition_found" in " ".join(result.header)
 
 
+def test_a_classifier_learns_from_heads(tmp_path, monkeypatch):
+    from MRISuperResolutionLib.physics.estimation.classifier import load_classifier
+    from MRISuperResolutionLib.training import acquisition_classifier
+
+    monkeypatch.setattr(acquisition_classifier, "STEPS", 20)
+    heads = [brain_phantom((90, 92, 88), contrast, seed=0).astype(np.float32) for contrast in ("T1w", "T2w")]
+    acquisition_classifier.learn(heads, tmp_path, count=4)
+    learned = load_classifier(tmp_path)
+    likelihood, widths, deviations = learned(np.zeros((3, len(learned.mean))))
+    assert likelihood.shape == (3, 5)
+    assert np.isfinite(widths).all()
+    assert (deviations > 0).all()
+
+
 # --- the shell
 
 
