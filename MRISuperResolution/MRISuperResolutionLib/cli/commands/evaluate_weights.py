@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> None:
 
     cards = [find_card(name) for name in options.weights]
     folder = options.data_folder
-    given = gather(str(options.data), folder) if folder else gather(options.data)
+    given = gather(str(folder), Path(options.data)) if folder else gather(options.data)
     validating = [truth for truth in given if truth.split == "validate"] or given
     if options.subjects:
         validating = [truth for truth in given if truth.subject in options.subjects]
